@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * writer.h - write -> flush(device) -> append -> sync(journal) -> durable, in that order only
+ *
+ * Rule    before a claimed block is overwritten its claim is withdrawn durably, for all items of
+ *         one writer_put() in one record. Any failure is final: writer_failed() from then on.
+ * Bounds  block numbers, lengths, generations and the epoch are checked here, whoever calls.
+ * Threads one.
+ */
+#ifndef BLOCKIO_WRITER_H
+#define BLOCKIO_WRITER_H
+
+#include "device.h"
+#include "journal.h"
+
+struct writer;
+
+enum writer_kind { WRITER_DATA, WRITER_ZERO, WRITER_UNCHANGED };
+
+struct writer_item {
+	enum writer_kind kind;
+	uint64_t block;
+	uint64_t count; /* 1 for data */
+	uint32_t gen;
+	const void *data; /* borrowed for the call; exactly the block's length */
+	size_t len;
+	uint8_t digest[DIGEST_LEN]; /* as the sender said; checked by who decoded it */
+};
+
+#define WRITER_BATCH_BYTES (32 * MIB) /* commit when this much is written and not durable */
+#define WRITER_BATCH_MS 1000          /* or when the oldest of it is this old */
+#define WRITER_ITEMS_MAX 64           /* per call */
+
+/* Borrows device and journal: they outlive the writer. */
+int writer_new(struct device *d, struct journal *j, struct writer **ret, struct err *e);
+void writer_free(struct writer *w);
+
+/* Resume check: re-reads the recent blocks and up to 64 random claimed ones. A difference, or a
+ * suspect journal, makes it re-read every claim; what differs is unclaimed durably.
+ * *${ret_unclaimed}: how many. */
+int writer_resume_check(struct writer *w, uint64_t *ret_unclaimed, struct err *e);
+
+/* -ERANGE past the disk, -EPROTO (ERR_PEER) for a wrong length or a falling generation; the same
+ * generation with another digest is ERR_PEER too, with the same digest it is accepted and not
+ * written. UNCHANGED for a block without a claim is ERR_PEER. */
+int writer_put(struct writer *w, const struct writer_item *v, size_t n, struct err *e);
+/* Makes all that was put durable. Nothing pending: does nothing. */
+int writer_commit(struct writer *w, struct err *e);
+uint64_t writer_pending_bytes(const struct writer *w);
+bool writer_has_pending(const struct writer *w);
+uint64_t writer_written_bytes(const struct writer *w); /* since writer_new() */
+bool writer_failed(const struct writer *w);
+
+/* Re-reads the whole target and compares with the list of digests (n_blocks * DIGEST_LEN, read from
+ * ${list_fd}). Blocks that differ are unclaimed durably, up to 1000 of their numbers go to
+ * ${ret_bad}. ${on_progress} may be NULL; a non-zero return from it stops with -ECANCELED. */
+struct writer_verdict {
+	uint64_t bytes;      /* re-read */
+	uint64_t mismatched; /* blocks */
+	uint64_t bad[1000];
+	size_t n_bad;
+	uint8_t disk_digest[DIGEST_LEN]; /* SHA-256 of the whole disk as one stream */
+};
+int writer_verify(struct writer *w, int list_fd,
+		  int (*on_progress)(uint64_t done, uint64_t total, void *arg), void *arg,
+		  struct writer_verdict *ret, struct err *e);
+
+#endif
