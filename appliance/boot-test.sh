@@ -30,7 +30,6 @@ die() {
 make_program() {
 	cat >"$1" <<'END'
 #!/bin/sh
-echo "args: $#"
 for arg in "$@"; do echo "arg: [$arg]"; done
 echo "file: $(cat /run/transit/facts.json)"
 echo "state: $(cat /state/kept 2>/dev/null || echo new)"
@@ -46,7 +45,6 @@ done
 e2fsck -V 2>&1 | head -n 1
 xfs_repair -V
 sfdisk --version
-echo "up: $(cut -d' ' -f1 /proc/uptime)"
 echo "to the log" >&2
 exit 7
 END

@@ -85,7 +85,7 @@ const char *err_kind_word(enum err_kind kind)
 		return "guest";
 	case ERR_REFUSED:
 		return "refused";
-	case ERR_STATE:
+	case ERR_WRONG_STATE:
 		return "state";
 	}
 	return "unknown";
@@ -102,7 +102,7 @@ int err_exit_code(const struct err *e)
 		return 3;
 	case ERR_REFUSED:
 	case ERR_AUTH:
-	case ERR_STATE:
+	case ERR_WRONG_STATE:
 		return 4;
 	case ERR_SYS:
 	case ERR_PEER:

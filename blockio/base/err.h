@@ -22,7 +22,7 @@ enum err_kind {
 	ERR_DISK,    /* a source or target disk failed: the task fails */
 	ERR_GUEST,   /* content of a received system: a step fails */
 	ERR_REFUSED, /* a check said no: nothing was changed */
-	ERR_STATE,   /* not possible in the state the task is in */
+	ERR_WRONG_STATE,   /* not possible in the state the task is in */
 };
 
 struct err {
