@@ -30,6 +30,8 @@ die() {
 make_program() {
 	cat >"$1" <<'END'
 #!/bin/sh
+echo "up: $(cut -d' ' -f1 /proc/uptime)"
+echo "args: $#"
 for arg in "$@"; do echo "arg: [$arg]"; done
 echo "file: $(cat /run/transit/facts.json)"
 echo "state: $(cat /state/kept 2>/dev/null || echo new)"
