@@ -47,6 +47,9 @@ void plan_finding(struct plan *p, const char *step, enum level level, const char
 MUST_USE int plan_read(const struct plan *p, const char *path, size_t cap, struct buf *ret,
 		       struct err *e);
 
+/* Forgets what was added behind the first ${n_actions} and ${n_findings}. */
+void plan_cut(struct plan *p, size_t n_actions, size_t n_findings);
+
 /* "ok", "fixed", "warn", "blocked" and "write", "append", ... */
 const char *level_word(enum level level);
 const char *act_word(enum act kind);

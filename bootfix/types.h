@@ -27,6 +27,7 @@
 struct buf {
 	uint8_t *data;
 	size_t len;
+	size_t room; /* bytes allocated as far as buf_add() knows; 0 is always right */
 };
 
 void buf_free(struct buf *b); /* also for scoped(): leaves an empty buffer */
