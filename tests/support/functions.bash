@@ -5,11 +5,11 @@
 # only processes that a test started are ended, by pid.
 
 : "${BUILD:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/build/release}"
-receiverd=$BUILD/receiver/receiverd
-receiverctl=$BUILD/receiver/receiverctl
-transit_send=$BUILD/sender/transit-send
-bootfix=$BUILD/bootfix/bootfix
-claims=$BUILD/tests/claims
+export receiverd=$BUILD/receiver/receiverd
+export receiverctl=$BUILD/receiver/receiverctl
+export transit_send=$BUILD/sender/transit-send
+export bootfix=$BUILD/bootfix/bootfix
+export claims=$BUILD/tests/claims
 
 transit_setup() {
 	WORK=$(mktemp -d "${TMPDIR:-/tmp}/transit-test.XXXXXX")

@@ -1,0 +1,181 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The move itself, with real programs over real TLS on loopback, files as disks.
+
+source "$BATS_TEST_DIRNAME/../support/functions.bash"
+
+setup() {
+	transit_setup
+	make_disk "$WORK/source" 24
+	make_target "$WORK/target" 24
+}
+teardown() { transit_teardown; }
+
+push() { send push --invite "$WORK/invite" --disk "$WORK/source=0" "$@"; }
+sync_round() { send sync --invite "$WORK/invite" --disk "$WORK/source=0" "$@"; }
+
+@test "push --once moves a disk, proves it, and says verified" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --once --json >"$WORK/out"
+	same_content "$WORK/source" "$WORK/target"
+	state_is verified
+	[[ $(jq -r .verified "$WORK/out") == true ]]
+	[[ $(jq -r '.disks[0].disk_sha256' "$STATE/task/manifest.json") == "$(sha256sum <"$WORK/source" | cut -d' ' -f1)" ]]
+}
+
+@test "zero blocks are not sent and leave holes in the target" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --once --json >"$WORK/out"
+	[[ $(jq '.bytes_wire' "$WORK/out") -lt $((17 * 1048576)) ]]
+	[[ $(jq '.disks[0].zero_blocks' "$WORK/out") -ge 30 ]]
+	(($(blocks_used "$WORK/target") * 512 <= 17 * 1048576))
+}
+
+@test "zeros land on a target that held data" {
+	yes data | head -c $((24 * 1048576)) >"$WORK/target"
+	start_receiver "0=$WORK/target"
+	pair 0 --erase "$(ctl disks --json | jq -r '.disks[0].serial')"
+	push --once
+	same_content "$WORK/source" "$WORK/target"
+}
+
+@test "a second round sends only what changed" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push
+	dd if=/dev/urandom of="$WORK/source" bs=4096 seek=777 count=1 conv=notrunc status=none
+	dd if=/dev/urandom of="$WORK/source" bs=4096 seek=3333 count=1 conv=notrunc status=none
+	sync_round --json >"$WORK/out"
+	[[ $(jq '.disks[0].data_blocks' "$WORK/out") -eq 2 ]]
+	sync_round --final
+	same_content "$WORK/source" "$WORK/target"
+	state_is verified
+}
+
+@test "a flipped bit on the target is found by verify, named, and resent by the next sync" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --once
+	printf 'X' | dd of="$WORK/target" bs=1 seek=5000001 conv=notrunc status=none
+	run ctl verify
+	echo "$output"
+	[[ $status -eq 1 && $output == *"disk 0"* && $output == *4980736* ]]
+	sync_round --final --json >"$WORK/out"
+	[[ $(jq '.disks[0].data_blocks' "$WORK/out") -eq 1 ]]
+	same_content "$WORK/source" "$WORK/target"
+	run ctl verify
+	[[ $status -eq 0 ]]
+}
+
+@test "the source is opened read-only" {
+	requires strace
+	start_receiver "0=$WORK/target"
+	pair 0
+	ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=openat,open,openat2,creat -o "$WORK/trace" \
+		"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --once
+	grep -F "\"$WORK/source\"" "$WORK/trace"
+	! grep -F "\"$WORK/source\"" "$WORK/trace" | grep -E 'O_RDWR|O_WRONLY|O_CREAT|O_TRUNC'
+}
+
+@test "two disks go by their numbers" {
+	make_disk "$WORK/source1" 9
+	make_target "$WORK/target1" 10
+	start_receiver "0=$WORK/target" "1=$WORK/target1"
+	pair 0,1
+	send push --invite "$WORK/invite" --disk "$WORK/source=0" --disk "$WORK/source1=1" --once
+	same_content "$WORK/source" "$WORK/target"
+	cmp -n $((9 * 1048576)) "$WORK/source1" "$WORK/target1"
+	state_is verified
+}
+
+@test "a size that is no multiple of the block or the sector size arrives whole" {
+	truncate -s 3145999 "$WORK/source"
+	truncate -s 0 "$WORK/target"
+	truncate -s 3146240 "$WORK/target"
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --once
+	cmp -n 3145999 "$WORK/source" "$WORK/target"
+}
+
+@test "block sizes from 64 KiB to 1 MiB and 1 to 8 connections give the same disk" {
+	local size k
+	for size in 64K 1M; do
+		for k in 1 8; do
+			rm -rf "$STATE" "$WORK/invite" "$WORK/invite.state" "$WORK/target"
+			make_target "$WORK/target" 24
+			start_receiver "0=$WORK/target" --block-size "$size"
+			pair 0
+			push --once --connections "$k"
+			same_content "$WORK/source" "$WORK/target"
+			stop_receiver
+		done
+	done
+}
+
+@test "pause stops a push, resume lets the same command finish" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --limit 4M --retry 0 >/dev/null 2>&1 3>&- &
+	SENDER_PID=$!
+	wait_until 10 state_is receiving
+	ctl pause
+	state_is paused
+	local status=0
+	wait "$SENDER_PID" || status=$?
+	SENDER_PID=
+	[[ $status -eq 3 ]]
+	ctl resume
+	push --once
+	same_content "$WORK/source" "$WORK/target"
+}
+
+@test "a restarted receiver comes back to its state and the push goes on" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push
+	state_is received
+	stop_receiver
+	start_receiver "0=$WORK/target"
+	state_is received
+	sync_round --final --json >"$WORK/out"
+	[[ $(jq '.disks[0].data_blocks' "$WORK/out") -eq 0 ]]
+	state_is verified
+	stop_receiver
+	start_receiver "0=$WORK/target"
+	state_is verified
+	same_content "$WORK/source" "$WORK/target"
+}
+
+@test "abort and clean work any number of times, with the source gone" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push
+	ctl abort
+	state_is aborted
+	ctl clean
+	state_is waiting
+	ctl clean
+	state_is waiting
+	run push --retry 0
+	[[ $status -eq 4 ]]
+}
+
+@test "the journal claims nothing that is not on the disk" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push
+	stop_receiver
+	"$claims" "$STATE/task/disk-0" "$WORK/target"
+	printf 'X' | dd of="$WORK/target" bs=1 seek=100 conv=notrunc status=none
+	run "$claims" "$STATE/task/disk-0" "$WORK/target"
+	[[ $status -eq 1 ]]
+}
+
+@test "check looks at this machine and says what each finding means" {
+	run send check --json
+	jq -e '.checks | length >= 8' <<<"$output"
+	jq -e 'all(.checks[]; .id and .level and (.level == "ok" or .fix))' <<<"$output"
+}
