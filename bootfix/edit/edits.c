@@ -5,48 +5,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-int edits_add(struct edits *e, struct span at, const char *text)
+int edits_add(struct edits *ed, struct span at, const char *text, struct err *e)
 {
-	struct edit *grown, *last = e->n ? &e->v[e->n - 1] : NULL;
+	struct edit *grown, *last = ed->n ? &ed->v[ed->n - 1] : NULL;
+	char *copy;
 
 	if (last && at.off < last->at.off + last->at.len)
-		return -EINVAL;
-	grown = reallocarray(e->v, e->n + 1, sizeof *e->v);
+		return err_set(e, ERR_GUEST, EINVAL, "edits out of order at byte %zu", at.off);
+	grown = reallocarray(ed->v, ed->n + 1, sizeof *ed->v);
 	if (!grown)
-		return -ENOMEM;
-	e->v = grown;
-	grown[e->n] = (struct edit){ .at = at, .text = strdup(text), .text_len = strlen(text) };
-	if (!grown[e->n].text)
-		return -ENOMEM;
-	e->n++;
+		return err_set(e, ERR_SYS, ENOMEM, "edit");
+	ed->v = grown;
+	copy = strdup(text);
+	if (!copy)
+		return err_set(e, ERR_SYS, ENOMEM, "edit");
+	grown[ed->n++] = (struct edit){ .at = at, .text = copy, .text_len = strlen(copy) };
 	return 0;
 }
 
-int edits_apply(const struct edits *e, const char *text, size_t len, struct buf *out)
+int edits_apply(const struct edits *ed, const char *text, size_t len, struct buf *out,
+		struct err *e)
 {
 	size_t done = 0;
 	int r;
 
-	for (size_t i = 0; i < e->n; i++) {
-		const struct edit *d = &e->v[i];
+	for (size_t i = 0; i < ed->n; i++) {
+		const struct edit *d = &ed->v[i];
 
 		if (d->at.off > len || d->at.len > len - d->at.off)
-			return -EINVAL;
-		r = buf_add(out, text + done, d->at.off - done);
+			return err_set(e, ERR_GUEST, EINVAL, "edit past the end");
+		r = buf_add(out, text + done, d->at.off - done, e);
 		if (r < 0)
 			return r;
-		r = buf_add(out, d->text, d->text_len);
+		r = buf_add(out, d->text, d->text_len, e);
 		if (r < 0)
 			return r;
 		done = d->at.off + d->at.len;
 	}
-	return buf_add(out, text + done, len - done);
+	return buf_add(out, text + done, len - done, e);
 }
 
-void edits_free(struct edits *e)
+void edits_free(struct edits *ed)
 {
-	for (size_t i = 0; i < e->n; i++)
-		free(e->v[i].text);
-	free(e->v);
-	*e = (struct edits){ 0 };
+	for (size_t i = 0; i < ed->n; i++)
+		free(ed->v[i].text);
+	free(ed->v);
+	*ed = (struct edits){ 0 };
 }

@@ -6,13 +6,19 @@
  *         All offsets are of the text before any edit, ascending, and do not overlap.
  * Why     every byte that is not inside an edit comes out as it went in, by construction: the
  *         line editors only ever say which token becomes what.
- * Errors  0, -ENOMEM, or -EINVAL for an edit out of order; the list is then unchanged.
+ * Errors  0, or with *e filled -ENOMEM, or -EINVAL for an edit out of order or past the end.
  * Owner   the words are copied; edits_free() releases them.
  */
 #ifndef EDIT_EDITS_H
 #define EDIT_EDITS_H
 
-#include "edit/buf.h"
+#include "types.h"
+
+/* A half-open range of a text: [off, off + len). */
+struct span {
+	size_t off;
+	size_t len;
+};
 
 struct edit {
 	struct span at;
@@ -25,13 +31,13 @@ struct edits {
 	size_t n;
 };
 
-int edits_add(struct edits *e, struct span at, const char *text)
+int edits_add(struct edits *ed, struct span at, const char *text, struct err *e)
     __attribute__((warn_unused_result));
 
-/* Writes the edited text behind what ${out} holds. -EINVAL: an edit ends past ${len}. */
-int edits_apply(const struct edits *e, const char *text, size_t len, struct buf *out)
-    __attribute__((warn_unused_result));
+/* Writes the edited text behind what ${out} holds. */
+int edits_apply(const struct edits *ed, const char *text, size_t len, struct buf *out,
+		struct err *e) __attribute__((warn_unused_result));
 
-void edits_free(struct edits *e);
+void edits_free(struct edits *ed);
 
 #endif
