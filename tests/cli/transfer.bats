@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The move itself, with real programs over real TLS on loopback, files as disks.
 
+# shellcheck source=tests/support/functions.bash
 source "$BATS_TEST_DIRNAME/../support/functions.bash"
 
 setup() {
@@ -76,7 +77,8 @@ sync_round() { send sync --invite "$WORK/invite" --disk "$WORK/source=0" "$@"; }
 	ASAN_OPTIONS=detect_leaks=0 strace -f -e trace=openat,open,openat2,creat -o "$WORK/trace" \
 		"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --once
 	grep -F "\"$WORK/source\"" "$WORK/trace"
-	! grep -F "\"$WORK/source\"" "$WORK/trace" | grep -E 'O_RDWR|O_WRONLY|O_CREAT|O_TRUNC'
+	run grep -E "\"$WORK/source\".*(O_RDWR|O_WRONLY|O_CREAT|O_TRUNC)" "$WORK/trace"
+	[[ $status -eq 1 ]]
 }
 
 @test "two disks go by their numbers" {

@@ -4,6 +4,7 @@
 # A process crash keeps the page cache: these tests prove order and resume, not power cuts (those
 # are simulated in unit/writer, where unsynced writes are lost or torn).
 
+# shellcheck source=tests/support/functions.bash
 source "$BATS_TEST_DIRNAME/../support/functions.bash"
 
 setup() { transit_setup; }

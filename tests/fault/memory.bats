@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Memory of all roles together, as proportional set size, at its highest during a push.
 
+# shellcheck source=tests/support/functions.bash
 source "$BATS_TEST_DIRNAME/../support/functions.bash"
 
 setup() { transit_setup; }
