@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "edit/cmdline.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+bool cmdline_next(const char *text, struct span *rest, struct cmdline_token *ret)
+{
+	const char *p = text + rest->off;
+	size_t begin = 0, n, eq = 0;
+	char quote = 0;
+
+	while (begin < rest->len && is_blank(p[begin]))
+		begin++;
+	for (n = begin; n < rest->len && (quote || !is_blank(p[n])); n++) {
+		if (p[n] == '\\' && n + 1 < rest->len && quote != '\'')
+			n++;
+		else if (quote)
+			quote = p[n] == quote ? 0 : quote;
+		else if (p[n] == '"' || p[n] == '\'')
+			quote = p[n];
+		else if (p[n] == '=' && !eq)
+			eq = n;
+	}
+	*ret = (struct cmdline_token){ .all = { rest->off + begin, n - begin } };
+	ret->key = (struct span){ ret->all.off, eq ? eq - begin : n - begin };
+	ret->value = (struct span){ rest->off + (eq ? eq + 1 : n), eq ? n - eq - 1 : 0 };
+	ret->has_value = eq != 0;
+	if (ret->value.len >= 2 && (p[eq + 1] == '"' || p[eq + 1] == '\'') &&
+	    p[n - 1] == p[eq + 1]) {
+		ret->value.off++;
+		ret->value.len -= 2;
+	}
+	rest->off += n;
+	rest->len -= n;
+	return n > begin;
+}
+
+bool cmdline_find(const char *text, struct span line, const char *key, struct cmdline_token *ret)
+{
+	struct cmdline_token t;
+	bool found = false;
+
+	while (cmdline_next(text, &line, &t)) {
+		if (piece_is((struct piece){ text + t.key.off, t.key.len }, key)) {
+			*ret = t;
+			found = true;
+		}
+	}
+	return found;
+}
+
+int cmdline_drop(struct edits *ed, const char *text, struct span line,
+		 const struct cmdline_token *t, struct err *e)
+{
+	struct span gone = t->all;
+
+	while (gone.off > line.off && is_blank(text[gone.off - 1])) {
+		gone.off--;
+		gone.len++;
+	}
+	return edits_add(ed, gone, "", e);
+}
+
+int cmdline_append(struct edits *ed, const char *text, struct span line, const char *token,
+		   struct err *e)
+{
+	size_t end = line.off + line.len;
+	char add[1024];
+
+	while (end > line.off && is_blank(text[end - 1]))
+		end--;
+	if (snprintf(add, sizeof add, "%s%s", end > line.off || !line.len ? " " : "", token) >=
+	    (int)sizeof add)
+		return err_set(e, ERR_GUEST, ENAMETOOLONG, "kernel parameter");
+	return edits_add(ed, (struct span){ end, 0 }, add, e);
+}
