@@ -126,8 +126,13 @@ int ipc_pair(int ret[static 2], struct err *e);
 /* Sends short when blob, text and digest2 are empty. Blocks (poll) while the peer is slow, for at
  * most 30 s. -EPIPE when the peer is gone. */
 int ipc_send(int fd, const struct ipc_msg *m, const int *fds, size_t n_fds, struct err *e);
+/* The same without waiting: -EAGAIN when the peer's queue is full, nothing was sent. */
+int ipc_try_send(int fd, const struct ipc_msg *m, const int *fds, size_t n_fds, struct err *e);
 /* 1: a message, 0: nothing there now (non-blocking), -EPIPE: closed, -EPROTO: not a message. Text
- * is made NUL-terminated; descriptors are close-on-exec, *ret_n of them (at most IPC_FDS_MAX). */
+ * is made NUL-terminated; descriptors are close-on-exec, *ret_n of them (at most IPC_FDS_MAX);
+ * where ${ret_fds} is NULL they are closed. */
 int ipc_recv(int fd, struct ipc_msg *ret, int *ret_fds, size_t *ret_n, struct err *e);
+/* Closes what came with a message and was not wanted. */
+void ipc_close_fds(int *fds, size_t n);
 
 #endif
