@@ -36,6 +36,7 @@ struct device_info {
 	enum device_kind kind;
 	uint64_t size;
 	uint32_t logical_sector, physical_sector;
+	bool direct; /* reread() uses O_DIRECT; else pages are dropped from the cache first */
 	char path[256];
 	char serial[96]; /* what --erase names: disk serial or WWN; "file-<device>-<inode>" */
 	char model[64];

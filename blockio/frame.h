@@ -76,7 +76,9 @@ struct frame {
 	uint32_t length; /* payload bytes */
 	uint32_t gen;
 	uint64_t block;
-	uint64_t seq; /* rises by one per frame of a disk's data; 0 elsewhere */
+	/* 1, 2, 3 ... over DATA, ZERO, UNCHANGED and FLUSH of one disk on one connection; in
+	 * DURABLE the last one that is durable; 0 in all other kinds. */
+	uint64_t seq;
 };
 
 void frame_encode(const struct frame *f, uint8_t out[static FRAME_HEADER_LEN]);

@@ -4,7 +4,8 @@
  *
  * Source  docs/wire-protocol.md. Every *_decode checks length, ranges and reserved bytes and
  *         returns -EPROTO with words; every *_encode writes exactly its _LEN bytes (or returns the
- *         length it wrote). Strings are NUL-terminated in the structs, bounded on the wire.
+ *         length it wrote). Strings are NUL-terminated in the structs, bounded on the wire, and
+ *         printable ASCII there: encoders write '?' for anything else, decoders refuse it.
  */
 #ifndef BLOCKIO_MESSAGE_H
 #define BLOCKIO_MESSAGE_H
@@ -129,6 +130,10 @@ struct have_entry {
 	enum have_kind kind;
 	uint8_t digest[DIGEST_LEN]; /* zero for HAVE_ZERO */
 };
+struct msg_have_ask {
+	uint64_t block;
+	uint64_t count; /* at least 1 */
+};
 struct msg_durable {
 	uint64_t claimed; /* blocks of this disk durable now */
 	uint64_t written; /* plain bytes written to it since the task began */
@@ -170,6 +175,11 @@ void msg_open_encode(const struct msg_open *m, uint8_t out[static MSG_OPEN_LEN])
 int msg_open_decode(const uint8_t *p, size_t len, struct msg_open *ret, struct err *e);
 void msg_opened_encode(const struct msg_opened *m, uint8_t out[static MSG_OPENED_LEN]);
 int msg_opened_decode(const uint8_t *p, size_t len, struct msg_opened *ret, struct err *e);
+/* ZERO and UNCHANGED: how many blocks from header.block on, at least 1. */
+void msg_run_encode(uint64_t count, uint8_t out[static MSG_RUN_LEN]);
+int msg_run_decode(const uint8_t *p, size_t len, uint64_t *ret_count, struct err *e);
+void msg_have_ask_encode(const struct msg_have_ask *m, uint8_t out[static MSG_HAVE_ASK_LEN]);
+int msg_have_ask_decode(const uint8_t *p, size_t len, struct msg_have_ask *ret, struct err *e);
 void have_entry_encode(const struct have_entry *m, uint8_t out[static HAVE_ENTRY_LEN]);
 int have_entry_decode(const uint8_t *p, struct have_entry *ret, struct err *e);
 void msg_durable_encode(const struct msg_durable *m, uint8_t out[static MSG_DURABLE_LEN]);
@@ -178,9 +188,10 @@ int msg_durable_decode(const uint8_t *p, size_t len, struct msg_durable *ret, st
 size_t msg_seal_statement(const struct msg_seal *m, uint8_t *out, size_t room);
 size_t msg_seal_encode(const struct msg_seal *m, uint8_t out[static MSG_SEAL_MAX]);
 int msg_seal_decode(const uint8_t *p, size_t len, struct msg_seal *ret, struct err *e);
-/* 32 bytes and the text. */
+/* 32 bytes and the text. A longer text is cut. */
 size_t msg_state_encode(const struct msg_state *m, uint8_t *out, size_t room);
 int msg_state_decode(const uint8_t *p, size_t len, struct msg_state *ret, struct err *e);
+/* 4 bytes and the text. */
 size_t msg_error_encode(const struct msg_error *m, uint8_t *out, size_t room);
 int msg_error_decode(const uint8_t *p, size_t len, struct msg_error *ret, struct err *e);
 

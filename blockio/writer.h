@@ -3,7 +3,9 @@
  * writer.h - write -> flush(device) -> append -> sync(journal) -> durable, in that order only
  *
  * Rule    before a claimed block is overwritten its claim is withdrawn durably, for all items of
- *         one writer_put() in one record. Any failure is final: writer_failed() from then on.
+ *         one writer_put() in one record. Any failure of the device or the journal is final:
+ *         writer_failed() from then on. A refused item (ERR_PEER, -ERANGE) is not: nothing of
+ *         that call was written, and the next call may be good.
  * Bounds  block numbers, lengths, generations and the epoch are checked here, whoever calls.
  * Threads one.
  */
@@ -42,7 +44,8 @@ int writer_resume_check(struct writer *w, uint64_t *ret_unclaimed, struct err *e
 
 /* -ERANGE past the disk, -EPROTO (ERR_PEER) for a wrong length or a falling generation; the same
  * generation with another digest is ERR_PEER too, with the same digest it is accepted and not
- * written. UNCHANGED for a block without a claim is ERR_PEER. */
+ * written. UNCHANGED for a block without a claim is ERR_PEER; it keeps the claim as it is, so its
+ * generation need only be at least the claim's. */
 int writer_put(struct writer *w, const struct writer_item *v, size_t n, struct err *e);
 /* Makes all that was put durable. Nothing pending: does nothing. */
 int writer_commit(struct writer *w, struct err *e);
@@ -59,8 +62,13 @@ struct writer_verdict {
 	uint64_t mismatched; /* blocks */
 	uint64_t bad[1000];
 	size_t n_bad;
+	bool direct;           /* read by O_DIRECT; false: cached pages were dropped before */
+	bool have_disk_digest; /* only after writer_want_disk_digest() */
 	uint8_t disk_digest[DIGEST_LEN]; /* SHA-256 of the whole disk as one stream */
 };
+/* Off at first: hashing the disk a second time, as one stream, doubles the CPU of a verification,
+ * and the list of block digests proves the same. For those who want to compare with sha256sum. */
+void writer_want_disk_digest(struct writer *w, bool want);
 int writer_verify(struct writer *w, int list_fd,
 		  int (*on_progress)(uint64_t done, uint64_t total, void *arg), void *arg,
 		  struct writer_verdict *ret, struct err *e);

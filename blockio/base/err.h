@@ -14,15 +14,15 @@
 
 enum err_kind {
 	ERR_NONE = 0,
-	ERR_SYS,     /* this machine: memory, files, descriptors */
-	ERR_USAGE,   /* the person's words: options, config, arguments */
-	ERR_PEER,    /* bytes from the other side break the contract: close the connection */
-	ERR_NET,     /* the connection was lost: try again */
-	ERR_AUTH,    /* the other side is not who it must be */
-	ERR_DISK,    /* a source or target disk failed: the task fails */
-	ERR_GUEST,   /* content of a received system: a step fails */
-	ERR_REFUSED, /* a check said no: nothing was changed */
-	ERR_WRONG_STATE,   /* not possible in the state the task is in */
+	ERR_SYS,         /* this machine: memory, files, descriptors */
+	ERR_USAGE,       /* the person's words: options, config, arguments */
+	ERR_PEER,        /* bytes from the other side break the contract: close the connection */
+	ERR_NET,         /* the connection was lost: try again */
+	ERR_AUTH,        /* the other side is not who it must be */
+	ERR_DISK,        /* a source or target disk failed: the task fails */
+	ERR_GUEST,       /* content of a received system: a step fails */
+	ERR_REFUSED,     /* a check said no: nothing was changed */
+	ERR_WRONG_STATE, /* not possible in the state the task is in */
 };
 
 struct err {
