@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * disk.h - what is on the disks: sizes, sectors, tables, partitions, file systems
+ *
+ * How      libblkid's low probe by descriptor: no cache, no udev, and two answers are an answer of
+ *          their own (VOL_AMBIGUOUS). A disk is a block device or, for looking only and for tests,
+ *          a regular file.
+ * Locks    a block device must not be mounted or claimed (refusal "disk-busy"); it is then held by
+ *          flock so that udev keeps its hands off.
+ * Errors   0, or a negative errno with *e filled.
+ */
+#ifndef BOOTFIX_DISK_H
+#define BOOTFIX_DISK_H
+
+#include "types.h"
+
+/* Opens ${paths}, in the order of the source's disks, and fills g->disks and g->vols. */
+int disks_open(struct guest *g, const char *const *paths, size_t n, struct err *e)
+    __attribute__((warn_unused_result));
+
+/* The kernel's idea of partition ${v}'s size is brought to what the table on the disk says, without
+ * touching its neighbours. Nothing happens where the kernel has no such partition. */
+int disk_tell_kernel(const struct disk *d, unsigned number, uint64_t start, uint64_t size,
+		     struct err *e) __attribute__((warn_unused_result));
+
+/* All of ${len} at ${off}: -EIO for a short read. */
+int disk_read(const struct disk *d, uint64_t off, void *data, size_t len, struct err *e)
+    __attribute__((warn_unused_result));
+
+#endif
