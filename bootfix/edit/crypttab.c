@@ -33,3 +33,38 @@ int crypttab_comment_out(struct edits *ed, const struct columns *c, struct err *
 {
 	return edits_add(ed, (struct span){ c->field[CRYPTTAB_NAME].off, 0 }, "# ", e);
 }
+
+int crypttab_drop_options(struct edits *ed, const char *text, const struct columns *c,
+			  const char *prefix, unsigned *ret_n, struct err *e)
+{
+	struct piece rest;
+	char kept[COLUMNS_LINE_MAX + 1];
+	unsigned n_gone = 0;
+	size_t n = 0;
+
+	*ret_n = 0;
+	if (c->n <= CRYPTTAB_OPTIONS)
+		return 0;
+	rest =
+	    (struct piece){ text + c->field[CRYPTTAB_OPTIONS].off, c->field[CRYPTTAB_OPTIONS].len };
+	while (rest.len) {
+		const char *comma = memchr(rest.s, ',', rest.len);
+		struct piece option = { rest.s, comma ? (size_t)(comma - rest.s) : rest.len };
+
+		if (piece_begins(option, prefix)) {
+			n_gone++;
+		} else {
+			if (n)
+				kept[n++] = ',';
+			memcpy(kept + n, option.s, option.len);
+			n += option.len;
+		}
+		rest.s += option.len + (comma ? 1 : 0);
+		rest.len -= option.len + (comma ? 1 : 0);
+	}
+	if (!n_gone)
+		return 0;
+	kept[n] = 0;
+	*ret_n = n_gone;
+	return edits_add(ed, c->field[CRYPTTAB_OPTIONS], n ? kept : "luks", e);
+}

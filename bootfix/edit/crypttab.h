@@ -22,6 +22,11 @@ int crypttab_set_device(struct edits *ed, const struct columns *c, const char *d
 			struct err *e) __attribute__((warn_unused_result));
 int crypttab_let_fail(struct edits *ed, const char *text, const struct columns *c, struct err *e)
     __attribute__((warn_unused_result));
+/* Takes the options that begin with ${prefix} out of the list; an empty list becomes "luks".
+ * ${ret_n} says how many they were. */
+int crypttab_drop_options(struct edits *ed, const char *text, const struct columns *c,
+			  const char *prefix, unsigned *ret_n, struct err *e)
+    __attribute__((warn_unused_result));
 /* Puts "# " in front of the line. */
 int crypttab_comment_out(struct edits *ed, const struct columns *c, struct err *e)
     __attribute__((warn_unused_result));

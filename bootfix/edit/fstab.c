@@ -57,8 +57,9 @@ int fstab_set_spec(struct edits *ed, const struct columns *c, const char *spec, 
 	return edits_add(ed, c->field[FSTAB_SPEC], out, e);
 }
 
-int fstab_let_fail(struct edits *ed, const char *text, const struct columns *c, struct err *e)
+int fstab_let_fail(struct edits *ed, const char *text, const struct columns *c, bool systemd,
+		   struct err *e)
 {
 	return columns_add_options(ed, text, c, FSTAB_OPTIONS, "defaults",
-				   "nofail,x-systemd.device-timeout=10s", e);
+				   systemd ? "nofail,x-systemd.device-timeout=10s" : "nofail", e);
 }

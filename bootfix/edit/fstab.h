@@ -22,8 +22,9 @@ bool fstab_word(const char *text, struct span field, char *ret, size_t size);
 int fstab_set_spec(struct edits *ed, const struct columns *c, const char *spec, struct err *e)
     __attribute__((warn_unused_result));
 
-/* A missing device no longer stops the boot: nofail, and ten seconds instead of ninety. */
-int fstab_let_fail(struct edits *ed, const char *text, const struct columns *c, struct err *e)
-    __attribute__((warn_unused_result));
+/* A missing device no longer stops the boot: nofail, and with systemd ten seconds instead of ninety
+ * (an old mount would hand the option to the kernel, which refuses it). */
+int fstab_let_fail(struct edits *ed, const char *text, const struct columns *c, bool systemd,
+		   struct err *e) __attribute__((warn_unused_result));
 
 #endif

@@ -245,6 +245,17 @@ static int add_marker(struct cpio_out *c, const char *version, const struct strl
 	return r < 0 ? r : cpio_out_file(c, INITRAMFS_MARKER, 0644, text.data, text.len, e);
 }
 
+/* conf.d is read in the order of names, so ours comes last. */
+static int add_resume(struct cpio_out *c, const char *resume, struct err *e)
+{
+	char text[256];
+	int n = snprintf(text, sizeof text, "RESUME=%s\n", resume);
+
+	if (n >= (int)sizeof text)
+		return err_set(e, ERR_GUEST, ENAMETOOLONG, "RESUME=");
+	return cpio_out_file(c, "conf/conf.d/zz-bootfix", 0644, text, (size_t)n, e);
+}
+
 int initramfs_fit(const struct cpio_image *image, size_t img_len, const struct buf *archive,
 		  struct buf *out, struct err *e)
 {
@@ -280,7 +291,10 @@ int initramfs_supplement(const struct initramfs *im, size_t img_len, const struc
 		r = en ? add_file(&c, dir, en->path, files, e)
 		       : err_set(e, ERR_GUEST, ENOENT, "module '%.63s'", missing->v[i]);
 	}
-	for (size_t i = 0; !r && i < files->indexes->n; i++)
+	if (!r && files->resume)
+		r = add_resume(&c, files->resume, e);
+	/* Without new modules the indexes inside are right. */
+	for (size_t i = 0; !r && missing->n && i < files->indexes->n; i++)
 		r = add_file(&c, dir, files->indexes->v[i], files, e);
 	if (!r)
 		r = cpio_out_end(&c, e);

@@ -57,6 +57,7 @@ int initramfs_missing(const struct initramfs *im, const struct strlist *wanted,
 struct initramfs_files {
 	const char *version;
 	const struct strlist *indexes; /* "modules.dep", ...: all of the kernel's folder */
+	const char *resume; /* new RESUME= for initramfs-tools ("" for none), or NULL: no change */
 	/* Whole file of the kernel's module folder by relative path. */
 	int (*read)(void *ctx, const char *path, struct buf *ret, struct err *e);
 	void *ctx;
