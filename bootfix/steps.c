@@ -2,13 +2,15 @@
 #include "steps.h"
 
 #include "plan.h"
+#include "steps/edit-steps.h"
 
 #include <string.h>
 
 /* Tables before file systems, both before files: an action may rely on all before it, and undo
  * walks the other way. */
 const struct step *const steps[] = {
-	&step_gpt, &step_growpart, &step_growfs, &step_esp, NULL,
+	&step_gpt,     &step_growpart, &step_growfs,  &step_virtio,  &step_crypttab, &step_fstab,
+	&step_cmdline, &step_esp,      &step_network, &step_debconf, &step_selinux,  NULL,
 };
 
 bool step_known(const char *name)
