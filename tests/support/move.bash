@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# move.bash - a guest goes from its old hardware to virtio, as an operator would move it
+# To be sourced after functions.bash, qemu.bash and guest.bash.
+
+move_setup() {
+	export TRANSIT_CACHE=${TRANSIT_CACHE:-$BUILD/../cache}
+	export TRANSIT_MACHINE=$BUILD/machine
+	# The disks are large: they stay off /tmp, which may be memory.
+	mkdir -p "$BUILD/e2e"
+	TMPDIR=$BUILD/e2e transit_setup
+	# shellcheck disable=SC2034
+	START_SECONDS=60
+}
+
+# facts_of DIR: what transit-send would say about the old hardware, had it run there.
+facts_of() {
+	local dir=$1 count i name disks=()
+	count=$(guest_value "$dir" disks)
+	for ((i = 0; i < count; i++)); do
+		name=sd$(printf '%b' "\\x$(printf %x $((97 + i)))")
+		disks+=("$(sfdisk --json "$dir/disk$i.raw" | jq --arg name "$name" --argjson n "$i" \
+			--argjson size "$(stat -c %s "$dir/disk$i.raw")" '
+			{n: $n, name: $name, devlinks: ["/dev/disk/by-id/ata-QEMU_HARDDISK_disk\($n)"],
+			 size: $size, logical_sector: 512, physical_sector: 512, serial: "disk\($n)",
+			 partitions: [.partitiontable.partitions | to_entries[] |
+				{name: "\($name)\(.key + 1)", number: (.key + 1),
+				 start: (.value.start * 512), size: (.value.size * 512)}]}')")
+	done
+	printf '%s\n' "${disks[@]}" | jq -s --arg name "$(guest_value "$dir" name)" \
+		--arg fw "$(guest_value "$dir" firmware)" --arg nic "$(guest_value "$dir" old_interface)" \
+		--arg mac "$(guest_value "$dir" mac)" '
+		{version: 1, hostname: $name, firmware: $fw, arch: "x86_64", kernel: "unknown",
+		 disks: ., nics: [{name: $nic, mac: $mac, addresses: ["10.0.2.15/24"]}],
+		 root: "/dev/sda1", memory: 805306368, cpus: 2}'
+}
+
+# move_guest DIR EXTRA_MIB: all disks of the guest to files of EXTRA_MIB more, verified and fixed.
+move_guest() {
+	local dir=$1 extra=$2 count i
+	local -a targets=() sources=()
+	count=$(guest_value "$dir" disks)
+	for ((i = 0; i < count; i++)); do
+		truncate -s "$(($(stat -c %s "$dir/disk$i.raw") + extra * 1048576))" "$WORK/disk$i.raw"
+		targets+=("$i=$WORK/disk$i.raw")
+		sources+=(--disk "$dir/disk$i.raw=$i")
+	done
+	facts_of "$dir" >"$WORK/facts.json"
+	start_receiver "${targets[@]}"
+	pair "$(seq -s, 0 $((count - 1)))"
+	send push --invite "$WORK/invite" "${sources[@]}" --facts "$WORK/facts.json" --once --json >"$WORK/push.json"
+	state_is verified
+	for ((i = 0; i < count; i++)); do
+		cmp -n "$(stat -c %s "$dir/disk$i.raw")" "$dir/disk$i.raw" "$WORK/disk$i.raw"
+	done
+	ctl plan
+	ctl finalize
+	state_is ready
+}
+
+# A second plan has nothing to do. From the command line, on the disks themselves.
+second_plan_is_empty() {
+	local -a disks=()
+	local disk
+	for disk in "$WORK"/disk?.raw; do disks+=("$disk"); done
+	# bootfix is the program of functions.bash.
+	# shellcheck disable=SC2154
+	"$bootfix" plan "${disks[@]}" --facts "$WORK/facts.json" --state "$WORK/second" --grow --json >"$WORK/second.json"
+	jq -e '.actions | length == 0' "$WORK/second.json"
+}
+
+# boot_moved DIR HARDWARE: to a login prompt, healthy, markers equal; the probe goes to $WORK/probe.json
+boot_moved() {
+	local dir=$1 hardware=$2 guest_args=()
+	guest_hardware "$dir" "$hardware" "$WORK"
+	guest_boot "${guest_args[@]}" --timeout "${TRANSIT_BOOT_TIMEOUT:-600}" --log "$WORK/$hardware.log" \
+		--until "$(guest_marker probe)" \
+		--fail-on "$(guest_marker panic)|$(guest_marker emergency)|$(guest_marker no-root)" || {
+		echo "boot on $hardware: code $?, after $GUEST_SECONDS s"
+		guest_console "$WORK/$hardware.log" | tail -30
+		return 1
+	}
+	guest_probe "$WORK/$hardware.log" >"$WORK/probe.json"
+	guest_healthy "$dir" "$(<"$WORK/probe.json")"
+	guest_console "$WORK/$hardware.log" | grep -Eq "$(guest_marker login)"
+	echo "# $hardware: healthy after $GUEST_SECONDS s" >&3
+}
