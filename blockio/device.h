@@ -27,6 +27,9 @@ struct device_ops {
 	int (*flush)(struct device *d, struct err *e);
 	/* Reads what is on the device, past the page cache where there is one to pass. */
 	int (*reread)(struct device *d, void *data, size_t len, uint64_t off, struct err *e);
+	/* Bytes from ${off} on that are a hole and so read as zero without being read; 0 when there
+	 * is none or nobody can know. May be NULL. */
+	uint64_t (*hole)(struct device *d, uint64_t off);
 	void (*close)(struct device *d);
 };
 
@@ -83,11 +86,18 @@ static inline int device_reread(struct device *d, void *p, size_t len, uint64_t 
 {
 	return d->ops->reread(d, p, len, off, e);
 }
+static inline uint64_t device_hole(struct device *d, uint64_t off)
+{
+	return d->ops->hole ? d->ops->hole(d, off) : 0;
+}
 /* Through here only: it keeps the rule about failed flushes. */
 int device_flush(struct device *d, struct err *e);
 
 /* Fault device for tests: fails, shortens or stops at the N-th call of a kind.
- * Spec "write:7:EIO", "flush:2:EIO", "write:5:kill", "flush:3:kill", "zero:1:ENOSPC". */
+ * Spec "write:7:EIO", "flush:2:EIO", "write:5:kill", "flush:3:kill", "zero:1:ENOSPC"; several with
+ * commas between them. Kinds: write, zero, flush, reread. What happens: EIO, ENOSPC, "short" (half
+ * is written, then EIO), "kill" (half is written, then SIGKILL; a flush is not begun),
+ * "kill-after" (the call is done, then SIGKILL), "flip" (reread gives one wrong bit). */
 int device_fault_wrap(struct device **d, const char *spec, struct err *e);
 
 #endif

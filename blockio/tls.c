@@ -34,6 +34,7 @@ int tls_err(struct err *e, enum err_kind kind, const char *what)
 
 SSL_CTX *tls_context(bool server, struct err *e)
 {
+	char groups[] = TLS_GROUPS;
 	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 
 	if (!ctx) {
@@ -43,8 +44,8 @@ SSL_CTX *tls_context(bool server, struct err *e)
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, TLS_SUITES) != 1 ||
-	    SSL_CTX_set1_groups_list(ctx, TLS_GROUPS) != 1 ||
-	    SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1) {
+	    SSL_CTX_set1_groups_list(ctx, groups) != 1 || SSL_CTX_set_num_tickets(ctx, 0) != 1 ||
+	    SSL_CTX_set_max_early_data(ctx, 0) != 1) {
 		(void)tls_err(e, ERR_SYS, "TLS settings");
 		SSL_CTX_free(ctx);
 		return NULL;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fill(struct err *e, enum err_kind kind, int sys, const char *name, const char *fmt,
-		 va_list ap)
+static void __attribute__((format(printf, 5, 0)))
+fill(struct err *e, enum err_kind kind, int sys, const char *name, const char *fmt, va_list ap)
 {
 	int n;
 

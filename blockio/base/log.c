@@ -37,7 +37,8 @@ bool log_topic(const char *topic)
 }
 
 /* One write per line, so that lines of several processes do not mix. */
-static void emit(enum log_level level, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+emit(enum log_level level, const char *fmt, va_list ap)
 {
 	char line[1024];
 	int n, m;
