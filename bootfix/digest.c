@@ -19,6 +19,12 @@ void digest_bytes(const void *data, size_t len, uint8_t ret[static DIGEST_LEN])
 
 int digest_fd(int fd, uint8_t ret[static DIGEST_LEN], uint64_t *ret_len, struct err *e)
 {
+	return digest_fd_and(fd, NULL, 0, ret, ret_len, e);
+}
+
+int digest_fd_and(int fd, const void *more, size_t len, uint8_t ret[static DIGEST_LEN],
+		  uint64_t *ret_len, struct err *e)
+{
 	scoped(ctx_freep) EVP_MD_CTX *c = EVP_MD_CTX_new();
 	scoped(freep) uint8_t *chunk = malloc(1 << 18);
 	uint64_t off = 0;
@@ -38,10 +44,10 @@ int digest_fd(int fd, uint8_t ret[static DIGEST_LEN], uint64_t *ret_len, struct 
 			return err_set(e, ERR_SYS, ENOMEM, "SHA-256");
 		off += (uint64_t)n;
 	}
-	if (!EVP_DigestFinal_ex(c, ret, NULL))
+	if (!EVP_DigestUpdate(c, more, len) || !EVP_DigestFinal_ex(c, ret, NULL))
 		return err_set(e, ERR_SYS, ENOMEM, "SHA-256");
 	if (ret_len)
-		*ret_len = off;
+		*ret_len = off + len;
 	return 0;
 }
 

@@ -18,6 +18,9 @@ void digest_bytes(const void *data, size_t len, uint8_t ret[static DIGEST_LEN]);
 /* From the start to the end of ${fd}, whatever its offset is. */
 int digest_fd(int fd, uint8_t ret[static DIGEST_LEN], uint64_t *ret_len, struct err *e)
     __attribute__((warn_unused_result));
+/* The same with ${more} behind the end of the file. */
+int digest_fd_and(int fd, const void *more, size_t len, uint8_t ret[static DIGEST_LEN],
+		  uint64_t *ret_len, struct err *e) __attribute__((warn_unused_result));
 /* Lower case, with a NUL. Returns ${hex}. */
 char *digest_hex(const uint8_t digest[static DIGEST_LEN], char hex[static DIGEST_HEX]);
 /* -EINVAL, *e alone: not 64 hex digits. */

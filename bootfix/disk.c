@@ -402,3 +402,65 @@ int disk_tell_kernel(const struct disk *d, unsigned number, uint64_t start, uint
 	return err_set(e, ERR_DISK, errno, "disk %u: the kernel keeps the old size of partition %u",
 		       d->n, number);
 }
+
+static int reread_disk(struct guest *g, const struct disk *d, struct err *e)
+{
+	scoped(probe_freep) blkid_probe p = blkid_new_probe();
+	blkid_partlist list;
+
+	if (!p || blkid_probe_set_device(p, d->fd, 0, (blkid_loff_t)d->size) ||
+	    blkid_probe_enable_superblocks(p, 0) || blkid_probe_enable_partitions(p, 1))
+		return err_set(e, ERR_SYS, ENOMEM, "probe of disk %u", d->n);
+	list = blkid_probe_get_partitions(p);
+	for (size_t i = 0; list && i < g->n_vols; i++) {
+		struct vol *v = &g->vols[i];
+		blkid_partition part;
+		uint64_t size;
+		int r;
+
+		if (v->disk != d->n || !v->number)
+			continue;
+		part = blkid_partlist_get_partition_by_partno(list, (int)v->number);
+		if (!part)
+			continue;
+		size = (uint64_t)blkid_partition_get_size(part) * 512;
+		if (size == v->size)
+			continue;
+		r = disk_tell_kernel(d, v->number, v->start, size, e);
+		if (r < 0)
+			return r;
+		v->size = size;
+	}
+	return 0;
+}
+
+int disks_reread(struct guest *g, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < g->n_disks; i++)
+		r = reread_disk(g, &g->disks[i], e);
+	return r;
+}
+
+int disk_write(const struct disk *d, uint64_t off, const void *data, size_t len, struct err *e)
+{
+	scoped(close_fdp) int fd = open(d->path, O_WRONLY | O_CLOEXEC);
+	const uint8_t *p = data;
+
+	if (fd < 0)
+		return err_set(e, ERR_DISK, errno, "disk %u '%s': open for writing", d->n, d->path);
+	while (len) {
+		ssize_t n = pwrite(fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(e, ERR_DISK, n ? errno : EIO, "disk %u: write at %llu", d->n,
+				       (unsigned long long)off);
+		p += n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? err_set(e, ERR_DISK, errno, "disk %u: flush", d->n) : 0;
+}

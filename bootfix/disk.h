@@ -18,10 +18,19 @@
 int disks_open(struct guest *g, const char *const *paths, size_t n, struct err *e)
     __attribute__((warn_unused_result));
 
-/* The kernel's idea of partition ${v}'s size is brought to what the table on the disk says, without
- * touching its neighbours. Nothing happens where the kernel has no such partition. */
+/* The kernel's idea of partition ${number}'s size is brought to what the table on the disk says,
+ * without touching its neighbours. Nothing happens where the kernel has no such partition. */
 int disk_tell_kernel(const struct disk *d, unsigned number, uint64_t start, uint64_t size,
 		     struct err *e) __attribute__((warn_unused_result));
+
+/* Brings the kernel and g->vols to what the tables on the disks say now, where a partition's size
+ * has changed. */
+int disks_reread(struct guest *g, struct err *e) __attribute__((warn_unused_result));
+
+/* Writes and makes durable. The disk must be a multiple of its sectors, as plan_sectors() checks.
+ */
+int disk_write(const struct disk *d, uint64_t off, const void *data, size_t len, struct err *e)
+    __attribute__((warn_unused_result));
 
 /* All of ${len} at ${off}: -EIO for a short read. */
 int disk_read(const struct disk *d, uint64_t off, void *data, size_t len, struct err *e)

@@ -300,14 +300,14 @@ static int entry_of(const json_t *o, struct entry *x)
 {
 	const char *kind = json_string_value(json_object_get(o, "kind"));
 	json_int_t tool = json_integer_value(json_object_get(o, "tool"));
+	int act = 0;
 
 	memset(x, 0, sizeof *x);
-	x->kind = N_ACTS;
-	for (int i = 0; kind && i < N_ACTS; i++)
-		if (!strcmp(kind, act_word((enum act)i)))
-			x->kind = (enum act)i;
-	if (x->kind >= N_ACTS || tool < 0 || tool > TOOL_GROW_XFS)
+	while (act < N_ACTS && (!kind || strcmp(kind, act_word((enum act)act)) != 0))
+		act++;
+	if (act == N_ACTS || tool < 0 || tool > TOOL_GROW_XFS)
 		return -1;
+	x->kind = (enum act)act;
 	x->seq = (uint64_t)json_integer_value(json_object_get(o, "seq"));
 	x->disk = (unsigned)json_integer_value(json_object_get(o, "disk"));
 	x->off = (uint64_t)json_integer_value(json_object_get(o, "off"));
@@ -331,7 +331,8 @@ static int replay_record(struct journal *j, const json_t *o, struct err *e)
 
 	if (rec && !strcmp(rec, "disks")) {
 		if (json_integer_value(json_object_get(o, "version")) != 1)
-			return err_set(e, ERR_STATE, EPROTO, "journal of another bootfix version");
+			return err_set(e, ERR_WRONG_STATE, EPROTO,
+				       "journal of another bootfix version");
 		json_decref(j->disks);
 		j->disks = json_incref(json_object_get(o, "disks"));
 		return 0;
@@ -342,13 +343,14 @@ static int replay_record(struct journal *j, const json_t *o, struct err *e)
 		if (!slot)
 			return -ENOMEM;
 		if (entry_of(o, slot) < 0 || slot->seq != j->n_entries + 1)
-			return err_set(e, ERR_STATE, EBADMSG, "journal: a record makes no sense");
+			return err_set(e, ERR_WRONG_STATE, EBADMSG,
+				       "journal: a record makes no sense");
 		j->n_entries++;
 		return 0;
 	}
 	json_int_t seq = json_integer_value(json_object_get(o, "seq"));
 	if (state < 0 || seq < 1 || (size_t)seq > j->n_entries)
-		return err_set(e, ERR_STATE, EBADMSG, "journal: a record makes no sense");
+		return err_set(e, ERR_WRONG_STATE, EBADMSG, "journal: a record makes no sense");
 	j->entries[seq - 1].state = (enum entry_state)state;
 	return 0;
 }
@@ -378,7 +380,7 @@ static int replay(struct journal *j, const char *text, size_t len, struct err *e
 		int r;
 
 		if (!o && end && (size_t)(end - text) + 1 < len)
-			return err_set(e, ERR_STATE, EBADMSG,
+			return err_set(e, ERR_WRONG_STATE, EBADMSG,
 				       "journal: damaged at byte %zu, with records after it", good);
 		if (!o)
 			break;
@@ -399,7 +401,7 @@ static int load(struct journal *j, struct err *e)
 	struct stat st;
 
 	if (fstat(j->fd, &st) < 0 || st.st_size > MAX_JOURNAL)
-		return err_set(e, ERR_STATE, EFBIG, "journal: too large");
+		return err_set(e, ERR_WRONG_STATE, EFBIG, "journal: too large");
 	text = malloc((size_t)st.st_size + 1);
 	if (!text)
 		return err_set(e, ERR_SYS, ENOMEM, "journal");

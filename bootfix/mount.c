@@ -17,6 +17,11 @@ static bool root_made;
 
 static const char *const allowed[] = { "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat" };
 
+const char *mount_place(void)
+{
+	return root_dir;
+}
+
 bool mount_type_allowed(const char *type)
 {
 	for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)

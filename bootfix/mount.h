@@ -31,6 +31,8 @@ int mount_rest(struct guest *g, enum mount_mode mode, struct err *e)
 /* Unmounts all; after it the file systems are clean on their disks (syncs, and waits until the
  * kernel has let go). */
 int mount_none(struct guest *g, struct err *e) __attribute__((warn_unused_result));
+/* The folder where the root hangs, for tools that want a mount point; ours, not the guest's. */
+const char *mount_place(void);
 bool mount_type_allowed(const char *type);
 
 #endif

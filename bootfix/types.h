@@ -252,7 +252,7 @@ enum act {
 	A_SECTORS, /* data goes to disk at off; multiples of the logical sector */
 	A_TOOL,    /* one of enum tool on vol; the only kind whose undo may be partial */
 };
-enum { N_ACTS = 7 };
+#define N_ACTS 7
 
 enum tool {
 	TOOL_NONE,
