@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* main.c - the run in order: options, disks, rounds, seal, report; exit codes */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "checks.h"
+#include "choose.h"
+#include "clock.h"
+#include "facts.h"
+#include "freeze.h"
+#include "report.h"
+#include "transfer.h"
+
+#define SEAL_TRIES 3
+
+static atomic_bool stop_flag;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	atomic_store(&stop_flag, true);
+}
+
+static void catch_signals(void)
+{
+	/* A second signal ends at once. */
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)sigaction(SIGHUP, &sa, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+static void move_free(struct move *m)
+{
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		table_close(m->disks[i].table);
+		source_close(m->disks[i].source);
+	}
+	store_close(m->store);
+	invite_wipe(&m->invite);
+	free(m->facts);
+	free(m);
+}
+
+static void move_freep(struct move **m)
+{
+	if (*m)
+		move_free(*m);
+	*m = NULL;
+}
+
+static int open_store(struct move *m, struct err *e)
+{
+	char dir[4000];
+
+	if (m->o->state)
+		return store_open(m->o->state, &m->store, e);
+	int n = snprintf(dir, sizeof dir, "%s.state", m->o->invite);
+	if (n < 0 || (size_t)n >= sizeof dir)
+		return err_set(e, ERR_USAGE, ENAMETOOLONG, "invite: path too long");
+	return store_open(dir, &m->store, e);
+}
+
+/* A typing error in the code is said before any connection is made. */
+static int check_code(const struct move *m, struct err *e)
+{
+	struct pairing_code code;
+	int r = m->store->paired ? 0 : pairing_code_parse(m->invite.code_text, &code, e);
+
+	pairing_code_wipe(&code);
+	return r ? err_under(e, r, "pairing code of '%s'", m->o->invite) : 0;
+}
+
+static int check_pin(const struct move *m, struct err *e)
+{
+	if (!m->store->paired || !memcmp(m->store->spki, m->invite.spki, DIGEST_LEN))
+		return 0;
+	return err_refuse(e, "wrong-pin", EACCES,
+			  "'%s' belongs to another receiver than the invite: give another --state",
+			  m->store->dir);
+}
+
+static int prepare(struct move *m, struct err *e)
+{
+	int r = invite_load(m->o->invite, &m->invite, e);
+
+	if (!r && m->o->to)
+		r = address_parse(m->o->to, &m->to, e);
+	if (!r)
+		r = choose_disks(m, e);
+	if (!r)
+		r = choose_check(m, e);
+	if (!r)
+		r = open_store(m, e);
+	if (!r)
+		r = check_pin(m, e);
+	if (!r)
+		r = check_code(m, e);
+	if (!r)
+		r = m->o->facts ? facts_load(m->o->facts, &m->facts, e)
+				: facts_make(m, &m->facts, e);
+	limit_init(&m->limit, m->o->limit, clock_ms());
+	m->stop = &stop_flag;
+	return r;
+}
+
+/* True when every source is an image file that nobody touched since its last round began. */
+static bool nothing_changed(const struct move *m)
+{
+	uint64_t now[4];
+
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		const struct move_disk *d = &m->disks[i];
+
+		if (!d->stamped || !source_stamp(d->source, now) ||
+		    memcmp(now, d->stamp, sizeof now))
+			return false;
+	}
+	return m->rounds > 0;
+}
+
+static void say_frozen(const struct freeze_report *f)
+{
+	for (unsigned i = 0; i < f->n; i++) {
+		if (!f->points[i].frozen)
+			log_warn("%s (%s) is not frozen: %s", f->points[i].point, f->points[i].type,
+				 f->points[i].why);
+	}
+}
+
+/* The round whose content is sealed: everything that can stand still does. */
+static int quiet_round(struct transfer *t, struct freeze_report *report, struct err *e)
+{
+	struct freeze *f = NULL;
+	struct err thaw = { 0 };
+	int r, back;
+
+	/* Connected before, so that nothing stands still while a connection is made. */
+	if (!t->m->o->no_freeze) {
+		r = freeze_begin(t->m, &f, report, e);
+		if (r)
+			return r;
+	}
+	t->silent = f && !isatty(STDERR_FILENO);
+	r = transfer_round(t, e);
+	back = freeze_end(f, &thaw);
+	t->silent = false;
+	if (f)
+		say_frozen(report);
+	if (r || !back)
+		return r;
+	*e = thaw;
+	return back;
+}
+
+static int final_rounds(struct transfer *t, struct freeze_report *report, struct err *e)
+{
+	bool verified = false;
+
+	for (int i = 0; i < SEAL_TRIES; i++) {
+		int r = 0;
+
+		if (i || !nothing_changed(t->m))
+			r = quiet_round(t, report, e);
+		if (!r)
+			r = transfer_seal(t, &verified, e);
+		if (r || verified)
+			return r;
+		log_warn("the receiver found blocks that differ: they are sent again");
+	}
+	return err_set(e, ERR_DISK, EIO,
+		       "blocks still differ after %d rounds: 'receiverctl verify' names them; look "
+		       "at the target disk and the source's memory",
+		       SEAL_TRIES);
+}
+
+static int send_all(struct move *m, struct freeze_report *report, struct err *e)
+{
+	struct transfer t;
+	bool final = m->o->once || m->o->final;
+	int r = 0;
+
+	transfer_init(&t, m);
+	if (!m->o->final)
+		r = transfer_round(&t, e);
+	if (!r && final)
+		r = final_rounds(&t, report, e);
+	transfer_close(&t, !r || e->kind == ERR_NET);
+	return r;
+}
+
+static int run_send(const struct sender_options *o)
+{
+	static struct freeze_report freeze;
+	uint64_t began = clock_ms();
+	struct err e = { 0 };
+	int r;
+
+	scoped(move_freep) struct move *m = calloc(1, sizeof *m);
+	if (!m)
+		return 1;
+	m->o = o;
+	catch_signals();
+	r = prepare(m, &e);
+	if (!r)
+		r = send_all(m, &freeze, &e);
+	if (r && e.kind == ERR_NONE)
+		(void)err_set(&e, ERR_SYS, -r, "failed");
+	struct report report = { .m = m,
+				 .freeze = freeze.n ? &freeze : NULL,
+				 .seconds = (double)(clock_ms() - began) / 1000.0,
+				 .final = o->once || o->final };
+	if (r)
+		report_error(&e);
+	report_print(&report, &e);
+	return err_exit_code(&e);
+}
+
+static int not_here(const char *command)
+{
+	log_error("%s: not in this version; check, push and sync are", command);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct sender_options o;
+	struct err e = { 0 };
+
+	log_open("transit-send", LOG_LEVEL_INFO);
+	if (options_parse(argc, argv, &o, &e)) {
+		log_error("%s", e.text);
+		return err_exit_code(&e);
+	}
+	if (o.help) {
+		options_help();
+		return 0;
+	}
+	if (o.version) {
+		(void)puts("transit-send " TRANSIT_VERSION);
+		return 0;
+	}
+	switch (o.command) {
+	case CMD_CHECK:
+		return checks_run(&o);
+	case CMD_PUSH:
+	case CMD_SYNC:
+		return run_send(&o);
+	case CMD_ESTIMATE:
+		return not_here("estimate");
+	case CMD_STAGE:
+	case CMD_NONE:
+		break;
+	}
+	return not_here("stage");
+}

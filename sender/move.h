@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * move.h - one source's move as the sender sees it: what all parts of a run share
+ *
+ * Owner   main.c makes it and gives it to the parts; move_free() gives everything back.
+ * Threads options, invite, disks: const while threads run. gauge: atomics, any thread.
+ */
+#ifndef SENDER_MOVE_H
+#define SENDER_MOVE_H
+
+#include <stdatomic.h>
+
+#include "invite.h"
+#include "limit.h"
+#include "link.h"
+#include "options.h"
+#include "source.h"
+#include "store.h"
+#include "table.h"
+
+struct disk_gauge {
+	_Atomic uint64_t durable; /* bytes of this round that the receiver calls durable */
+	/* Of all rounds of this run: what was sent, and what needed no sending. */
+	_Atomic uint64_t data_blocks, zero_blocks;
+	_Atomic uint64_t unchanged_blocks; /* of the last round */
+};
+
+struct gauge {
+	_Atomic uint64_t wire;  /* TLS bytes out */
+	_Atomic uint64_t plain; /* plain bytes of data blocks sent */
+	_Atomic uint64_t twice; /* of those, sent before with the same content */
+	_Atomic uint64_t read;  /* bytes read from the sources */
+	struct disk_gauge disk[DISKS_MAX];
+};
+
+struct move_disk {
+	unsigned n; /* number in the task */
+	struct source *source;
+	struct table *table; /* NULL until the first session */
+	uint64_t stamp[4];   /* of an image file when its last round began */
+	bool stamped;
+	uint8_t list_digest[DIGEST_LEN]; /* of the last seal */
+};
+
+struct move {
+	const struct sender_options *o;
+	struct invite invite;
+	struct address to; /* --to */
+	struct store *store;
+	char *facts;                       /* JSON text, at most FACTS_MAX */
+	struct move_disk disks[DISKS_MAX]; /* by rising number */
+	unsigned n_disks;
+	struct limit limit;
+	struct gauge gauge;
+	const atomic_bool *stop;
+	unsigned rounds;
+	bool verified;
+	bool sealed;
+	uint8_t seal_digest[DIGEST_LEN]; /* SHA-256 of the signed statement */
+};
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help_text[] =
+    "Usage: transit-send COMMAND [OPTION]...\n"
+    "Sends the disks of this machine, or disk images, to a receiver. Reads only.\n"
+    "\n"
+    "Commands:\n"
+    "  check     what stands in the way of a move: each finding with a level and a fix\n"
+    "  push      send everything that the receiver does not have yet\n"
+    "  sync      another round: send what changed since\n"
+    "  estimate  (not in this version)\n"
+    "  stage     (not in this version)\n"
+    "\n"
+    "Options:\n"
+    "  --invite FILE      what 'receiverctl pair --out FILE' wrote\n"
+    "  --disk SRC[=N]     this disk or image as disk N of the task; may be repeated\n"
+    "  --to HOST:PORT     the receiver's numeric address, instead of the invite's\n"
+    "  --state DIR        key, pin and digests of this move (default: INVITE.state)\n"
+    "  --facts FILE       facts of the machine that an image came from\n"
+    "  --limit RATE       bytes a second on the wire: 12Mbit, 10M, 500K\n"
+    "  --connections K    1 to 8 (default 2)\n"
+    "  --digest sha256    the digest of blocks; there is only this one\n"
+    "  --codec WORD       auto, raw or lz4 (default auto)\n"
+    "  --retry SECONDS    how long a lost connection is tried again (default 60)\n"
+    "  --once             push: seal and verify right after\n"
+    "  --final            sync: freeze file systems, seal, and wait for the verification\n"
+    "  --no-freeze        with --final or --once: do not freeze file systems\n"
+    "  --freeze-limit SECONDS  thaw after this time at the latest (default 600)\n"
+    "  --json             facts as JSON on standard output\n"
+    "  --quiet            no progress\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit: 0 done, 1 failed, 2 usage, 3 interrupted (run it again), 4 refused by a check.\n";
+
+void options_help(void)
+{
+	(void)fputs(help_text, stdout);
+}
+
+static const struct {
+	const char *word;
+	enum sender_command command;
+} commands[] = {
+	{ "check", CMD_CHECK }, { "estimate", CMD_ESTIMATE }, { "push", CMD_PUSH },
+	{ "sync", CMD_SYNC },   { "stage", CMD_STAGE },
+};
+
+/* Decimal digits only, all of them, within the range. */
+static int number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		  struct err *e)
+{
+	char *end = NULL;
+
+	errno = 0;
+	unsigned long long v = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
+	if (!end || *end || errno || v < min || v > max)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "%s '%s': a number from %llu to %llu is needed", what, text,
+			       (unsigned long long)min, (unsigned long long)max);
+	*ret = v;
+	return 0;
+}
+
+static int small_number(const char *what, const char *text, unsigned min, unsigned max,
+			unsigned *ret, struct err *e)
+{
+	uint64_t v;
+	int r = number(what, text, min, max, &v, e);
+
+	if (!r)
+		*ret = (unsigned)v;
+	return r;
+}
+
+int options_rate(const char *text, uint64_t *ret, struct err *e)
+{
+	/* A rate is num * mul / div bytes a second. */
+	static const struct {
+		const char *suffix;
+		uint64_t mul, div;
+	} units[] = {
+		{ "", 1, 1 },
+		{ "K", KIB, 1 },
+		{ "M", MIB, 1 },
+		{ "G", GIB, 1 },
+		{ "Kbit", 1000, 8 },
+		{ "Mbit", 1000000, 8 },
+		{ "Gbit", 1000000000, 8 },
+	};
+	char *end = NULL;
+	uint64_t v;
+
+	errno = 0;
+	unsigned long long n = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
+	if (!end || errno)
+		return err_set(e, ERR_USAGE, EINVAL, "--limit '%s': write 12Mbit, 10M or 500K",
+			       text);
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (strcmp(end, units[i].suffix))
+			continue;
+		if (!checked_mul(n, units[i].mul, &v))
+			break;
+		v /= units[i].div;
+		if (v < LIMIT_MIN)
+			return err_set(e, ERR_USAGE, EINVAL,
+				       "--limit '%s': the least is 16K bytes a second", text);
+		*ret = v;
+		return 0;
+	}
+	return err_set(e, ERR_USAGE, EINVAL, "--limit '%s': write 12Mbit, 10M or 500K", text);
+}
+
+int options_disk(const char *text, struct disk_map *ret, struct err *e)
+{
+	const char *eq = strrchr(text, '=');
+	size_t len = strlen(text);
+	struct disk_map m = { .n = DISK_BY_ORDER };
+
+	if (eq && eq[1] && strspn(eq + 1, "0123456789") == strlen(eq + 1)) {
+		unsigned n;
+		int r = small_number("--disk", eq + 1, 0, DISKS_MAX - 1, &n, e);
+		if (r)
+			return r;
+		m.n = (int)n;
+		len = (size_t)(eq - text);
+	}
+	if (!len || len >= sizeof m.src)
+		return err_set(e, ERR_USAGE, EINVAL, "--disk '%.80s': no path, or one too long",
+			       text);
+	memcpy(m.src, text, len);
+	*ret = m;
+	return 0;
+}
+
+static int add_disk(struct sender_options *o, const char *text, struct err *e)
+{
+	struct disk_map m;
+	int r;
+
+	if (o->n_disks == DISKS_MAX)
+		return err_set(e, ERR_USAGE, EINVAL, "more than %d disks", DISKS_MAX);
+	r = options_disk(text, &m, e);
+	if (r)
+		return r;
+	for (unsigned i = 0; i < o->n_disks; i++) {
+		if (m.n != DISK_BY_ORDER && o->disks[i].n == m.n)
+			return err_set(e, ERR_USAGE, EINVAL,
+				       "disk %d is named twice: '%s' and '%s'", m.n,
+				       o->disks[i].src, m.src);
+		if (!strcmp(o->disks[i].src, m.src))
+			return err_set(e, ERR_USAGE, EINVAL, "'%s' is named twice", m.src);
+	}
+	o->disks[o->n_disks++] = m;
+	return 0;
+}
+
+static int set_codec(struct sender_options *o, const char *text, struct err *e)
+{
+	static const char *const words[] = { "auto", "raw", "lz4" };
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (!strcmp(text, words[i])) {
+			o->codec = (enum codec_choice)i;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, EINVAL, "--codec '%s': auto, raw or lz4", text);
+}
+
+enum {
+	OPT_INVITE = 256,
+	OPT_DISK,
+	OPT_TO,
+	OPT_STATE,
+	OPT_FACTS,
+	OPT_LIMIT,
+	OPT_CONNECTIONS,
+	OPT_DIGEST,
+	OPT_CODEC,
+	OPT_RETRY,
+	OPT_ONCE,
+	OPT_FINAL,
+	OPT_NO_FREEZE,
+	OPT_FREEZE_LIMIT,
+	OPT_JSON,
+	OPT_QUIET,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "invite", required_argument, NULL, OPT_INVITE },
+	{ "disk", required_argument, NULL, OPT_DISK },
+	{ "to", required_argument, NULL, OPT_TO },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "facts", required_argument, NULL, OPT_FACTS },
+	{ "limit", required_argument, NULL, OPT_LIMIT },
+	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
+	{ "digest", required_argument, NULL, OPT_DIGEST },
+	{ "codec", required_argument, NULL, OPT_CODEC },
+	{ "retry", required_argument, NULL, OPT_RETRY },
+	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "final", no_argument, NULL, OPT_FINAL },
+	{ "no-freeze", no_argument, NULL, OPT_NO_FREEZE },
+	{ "freeze-limit", required_argument, NULL, OPT_FREEZE_LIMIT },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 },
+};
+
+static void set_flag(struct sender_options *o, int opt)
+{
+	switch (opt) {
+	case OPT_ONCE:
+		o->once = true;
+		break;
+	case OPT_FINAL:
+		o->final = true;
+		break;
+	case OPT_NO_FREEZE:
+		o->no_freeze = true;
+		break;
+	case OPT_JSON:
+		o->json = true;
+		break;
+	case OPT_QUIET:
+		o->quiet = true;
+		break;
+	case OPT_HELP:
+		o->help = true;
+		break;
+	default:
+		o->version = true;
+		break;
+	}
+}
+
+static int set_value(struct sender_options *o, int opt, const char *arg, struct err *e)
+{
+	switch (opt) {
+	case OPT_INVITE:
+		o->invite = arg;
+		return 0;
+	case OPT_TO:
+		o->to = arg;
+		return 0;
+	case OPT_STATE:
+		o->state = arg;
+		return 0;
+	case OPT_FACTS:
+		o->facts = arg;
+		return 0;
+	case OPT_DISK:
+		return add_disk(o, arg, e);
+	case OPT_LIMIT:
+		return options_rate(arg, &o->limit, e);
+	case OPT_CODEC:
+		return set_codec(o, arg, e);
+	case OPT_CONNECTIONS:
+		return small_number("--connections", arg, 1, CONNECTIONS_MAX, &o->connections, e);
+	case OPT_RETRY:
+		return small_number("--retry", arg, 0, 86400, &o->retry_s, e);
+	case OPT_FREEZE_LIMIT:
+		return small_number("--freeze-limit", arg, 5, 7200, &o->freeze_s, e);
+	case OPT_DIGEST:
+		if (!strcmp(arg, "sha256"))
+			return 0;
+		return err_set(e, ERR_USAGE, EINVAL, "--digest '%s': there is only sha256", arg);
+	default:
+		set_flag(o, opt);
+		return 0;
+	}
+}
+
+static int set_command(struct sender_options *o, const char *word, struct err *e)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (!strcmp(word, commands[i].word)) {
+			o->command = commands[i].command;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, EINVAL, "unknown command '%.40s': see transit-send --help",
+		       word);
+}
+
+/* What only some commands take, and what they cannot do without. */
+static int check_use(const struct sender_options *o, struct err *e)
+{
+	bool sends = o->command == CMD_PUSH || o->command == CMD_SYNC;
+
+	if (o->help || o->version)
+		return 0;
+	if (o->command == CMD_NONE)
+		return err_set(e, ERR_USAGE, EINVAL, "no command: see transit-send --help");
+	if (sends && !o->invite)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--invite FILE is needed: 'receiverctl pair --out FILE' writes it");
+	if (o->once && o->command != CMD_PUSH)
+		return err_set(e, ERR_USAGE, EINVAL, "--once belongs to push");
+	if (o->final && o->command != CMD_SYNC)
+		return err_set(e, ERR_USAGE, EINVAL, "--final belongs to sync");
+	return 0;
+}
+
+int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e)
+{
+	struct sender_options o = {
+		.limit = UINT64_MAX, .connections = 2, .retry_s = 60, .freeze_s = 600
+	};
+	int c, r;
+
+	opterr = 0;
+	optind = 0; /* glibc: begin anew, with permutation, so that tests can parse twice */
+	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (c == '?')
+			return err_set(e, ERR_USAGE, EINVAL,
+				       "unknown option '%.60s': see transit-send --help",
+				       argv[optind - 1]);
+		if (c == ':')
+			return err_set(e, ERR_USAGE, EINVAL, "'%.60s' needs a value",
+				       argv[optind - 1]);
+		r = set_value(&o, c, optarg, e);
+		if (r)
+			return r;
+	}
+	if (optind < argc) {
+		r = set_command(&o, argv[optind++], e);
+		if (r)
+			return r;
+	}
+	/* 'stage FILE' is the only command with an operand. */
+	if (optind < argc && o.command != CMD_STAGE)
+		return err_set(e, ERR_USAGE, EINVAL, "unexpected '%.60s'", argv[optind]);
+	r = check_use(&o, e);
+	if (r)
+		return r;
+	*ret = o;
+	return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * options.h - the command line of transit-send, parsed once and const after
+ *
+ * Source  docs/man/transit-send.1. Every number has a range; a zero never means "no limit".
+ * Owner   strings are borrowed from argv.
+ */
+#ifndef SENDER_OPTIONS_H
+#define SENDER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "frame.h"
+
+enum sender_command {
+	CMD_NONE, /* --help or --version alone */
+	CMD_CHECK,
+	CMD_ESTIMATE,
+	CMD_PUSH,
+	CMD_SYNC,
+	CMD_STAGE,
+};
+
+enum codec_choice { CODEC_CHOICE_AUTO, CODEC_CHOICE_RAW, CODEC_CHOICE_LZ4 };
+
+#define SRC_MAX 256
+#define DISK_BY_ORDER (-1)
+#define LIMIT_MIN (16 * KIB) /* bytes a second: below this no block arrives in time */
+
+struct disk_map {
+	char src[SRC_MAX]; /* device or image file */
+	int n;             /* disk number of the task, or DISK_BY_ORDER */
+};
+
+struct sender_options {
+	enum sender_command command;
+	bool help, version, json;
+	bool once;      /* push: the final round follows at once */
+	bool final;     /* sync: quiesce, seal, wait for the verification */
+	bool no_freeze; /* final: leave the file systems alone */
+	bool quiet;
+	enum codec_choice codec;
+	const char *invite, *state, *facts;
+	const char *to; /* HOST:PORT instead of the invite's addresses */
+	struct disk_map disks[DISKS_MAX];
+	unsigned n_disks;
+	uint64_t limit;       /* wire bytes a second; UINT64_MAX when there is none */
+	unsigned connections; /* 1..CONNECTIONS_MAX */
+	unsigned retry_s;     /* how long a lost connection is tried again; 0: not */
+	unsigned freeze_s;    /* longest time a file system stays frozen */
+};
+
+/* 0, or -EINVAL with ERR_USAGE and words. */
+int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e);
+
+/* "12Mbit" (decimal bits), "10M" (2^20 bytes), "500K", "1500000": bytes a second. */
+int options_rate(const char *text, uint64_t *ret, struct err *e);
+
+/* "SRC" or "SRC=N". The last '=' counts only when digits follow it to the end. */
+int options_disk(const char *text, struct disk_map *ret, struct err *e);
+
+void options_help(void);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "progress.h"
+
+static const char *result_word(const struct err *e)
+{
+	switch (err_exit_code(e)) {
+	case 0:
+		return "done";
+	case 2:
+		return "usage";
+	case 3:
+		return "interrupted";
+	case 4:
+		return "refused";
+	default:
+		return "failed";
+	}
+}
+
+static void set(json_t *o, const char *key, json_t *v)
+{
+	(void)json_object_set_new(o, key, v ? v : json_null());
+}
+
+static void set_number(json_t *o, const char *key, uint64_t v)
+{
+	set(o, key, json_integer((json_int_t)v));
+}
+
+static void set_hex(json_t *o, const char *key, const uint8_t digest[static DIGEST_LEN])
+{
+	char hex[2 * DIGEST_LEN + 1];
+
+	digest_hex(digest, DIGEST_LEN, hex);
+	set(o, key, json_string(hex));
+}
+
+static json_t *disks_json(const struct move *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		const struct move_disk *d = &m->disks[i];
+		const struct disk_gauge *g = &m->gauge.disk[i];
+		json_t *o = json_object();
+
+		set_number(o, "n", d->n);
+		set(o, "source", json_string(source_info(d->source)->path));
+		set_number(o, "size", source_info(d->source)->size);
+		set_number(o, "blocks", d->table ? table_blocks(d->table) : 0);
+		set_number(o, "data_blocks", atomic_load(&g->data_blocks));
+		set_number(o, "zero_blocks", atomic_load(&g->zero_blocks));
+		set_number(o, "unchanged_blocks", atomic_load(&g->unchanged_blocks));
+		set_number(o, "durable_bytes", atomic_load(&g->durable));
+		if (m->sealed)
+			set_hex(o, "list_sha256", d->list_digest);
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *freeze_json(const struct freeze_report *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < f->n; i++) {
+		json_t *o = json_object();
+
+		set(o, "mount", json_string(f->points[i].point));
+		set(o, "type", json_string(f->points[i].type));
+		set(o, "frozen", json_boolean(f->points[i].frozen));
+		if (!f->points[i].frozen)
+			set(o, "why", json_string(f->points[i].why));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static void print_json(const struct report *r, const struct err *e)
+{
+	const struct move *m = r->m;
+	uint64_t source = 0;
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < m->n_disks; i++)
+		source += source_info(m->disks[i].source)->size;
+	set(o, "result", json_string(result_word(e)));
+	if (e->kind != ERR_NONE) {
+		json_t *j = json_object();
+
+		set(j, "kind", json_string(err_kind_word(e->kind)));
+		set(j, "name", e->name ? json_string(e->name) : json_null());
+		set(j, "text", json_string(e->text));
+		set(o, "error", j);
+	}
+	set_number(o, "rounds", m->rounds);
+	set(o, "disks", disks_json(m));
+	set_number(o, "bytes_source", source);
+	set_number(o, "bytes_read", atomic_load(&m->gauge.read));
+	set_number(o, "bytes_sent_plain", atomic_load(&m->gauge.plain));
+	set_number(o, "bytes_sent_twice", atomic_load(&m->gauge.twice));
+	set_number(o, "bytes_wire", atomic_load(&m->gauge.wire));
+	set(o, "seconds", json_real(r->seconds));
+	set(o, "verified", json_boolean(m->verified));
+	if (m->sealed)
+		set_hex(o, "manifest_sha256", m->seal_digest);
+	else
+		set(o, "manifest_sha256", json_null());
+	if (r->freeze)
+		set(o, "file_systems", freeze_json(r->freeze));
+	(void)json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+	(void)fputc('\n', stdout);
+	json_decref(o);
+}
+
+static void print_text(const struct report *r)
+{
+	const struct move *m = r->m;
+	char a[32], b[32], c[32];
+
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		const struct disk_gauge *g = &m->gauge.disk[i];
+
+		(void)printf("disk %u  %s, %s: %llu blocks sent, %llu zero, %llu unchanged\n",
+			     m->disks[i].n, source_info(m->disks[i].source)->path,
+			     progress_bytes(a, sizeof a, source_info(m->disks[i].source)->size),
+			     (unsigned long long)atomic_load(&g->data_blocks),
+			     (unsigned long long)atomic_load(&g->zero_blocks),
+			     (unsigned long long)atomic_load(&g->unchanged_blocks));
+	}
+	(void)printf("%s on the wire in %s, %s read\n",
+		     progress_bytes(a, sizeof a, atomic_load(&m->gauge.wire)),
+		     progress_time(b, sizeof b, (uint64_t)(r->seconds + 0.5)),
+		     progress_bytes(c, sizeof c, atomic_load(&m->gauge.read)));
+	for (unsigned i = 0; r->freeze && i < r->freeze->n; i++) {
+		const struct freeze_point *p = &r->freeze->points[i];
+
+		if (!p->frozen)
+			(void)printf("not frozen: %s (%s): %s\n", p->point, p->type, p->why);
+	}
+	if (r->final)
+		(void)puts(
+		    "Verified: the receiver read its disks again and found what was signed.\n"
+		    "Next: 'receiverctl finalize' on the receiver.");
+	else
+		(void)puts(
+		    "Next: 'transit-send sync' as often as you like; then stop the services and\n"
+		    "run 'transit-send sync --final'.");
+}
+
+void report_print(const struct report *r, const struct err *e)
+{
+	if (r->m->o->json)
+		print_json(r, e);
+	else if (e->kind == ERR_NONE)
+		print_text(r);
+}
+
+void report_error(const struct err *e)
+{
+	int code = err_exit_code(e);
+
+	if (code == 4 && e->name)
+		log_error("refused (%s): %s", e->name, e->text);
+	else if (code == 3)
+		log_error("interrupted: %s; run the same command again to go on", e->text);
+	else
+		log_error("%s", e->text);
+}

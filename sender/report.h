@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * report.h - how a run ended, for people and as JSON with stable keys (transit-send(1))
+ */
+#ifndef SENDER_REPORT_H
+#define SENDER_REPORT_H
+
+#include "freeze.h"
+#include "move.h"
+
+struct report {
+	const struct move *m;
+	const struct freeze_report *freeze; /* NULL: nothing was to be frozen */
+	double seconds;
+	bool final;
+};
+
+/* To standard output. ${e} with kind ERR_NONE: done. */
+void report_print(const struct report *r, const struct err *e);
+/* One line for a person: "transit-send: refused (too-small): ...". Standard error. */
+void report_error(const struct err *e);
+
+#endif

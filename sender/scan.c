@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+#define READ_BYTES ((size_t)(1 * MIB))
+#define RUN_BYTES (128 * MIB)
+#define MEASURE_BYTES (16 * MIB)
+/* Above this rate of the wire a core packs slower than the line takes plain bytes. */
+#define FAST_WIRE (300 * 1000000u)
+
+int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
+{
+	*sc = (struct scanner){ .m = m, .block_size = block_size, .plain_room = READ_BYTES };
+	sc->pack = m->o->codec != CODEC_CHOICE_RAW;
+	sc->digest = digest_new();
+	sc->plain = aligned_alloc(SOURCE_ALIGN, sc->plain_room);
+	sc->packed = malloc(block_size);
+	if (sc->digest && sc->plain && sc->packed)
+		return 0;
+	scanner_close(sc);
+	return err_set(e, ERR_SYS, ENOMEM, "buffers of a connection");
+}
+
+void scanner_close(struct scanner *sc)
+{
+	digest_free(sc->digest);
+	free(sc->plain);
+	free(sc->packed);
+	*sc = (struct scanner){ 0 };
+}
+
+void scanner_use(struct scanner *sc, struct stream *s)
+{
+	sc->stream = s;
+	sc->run.count = 0;
+	sc->piece.count = 0;
+	sc->measured = link_load(s->link);
+	sc->measured_ms = clock_ms();
+	sc->measured_plain = 0;
+}
+
+/* Packing pays where the line is the narrow place: where we wait for it, and it is slow. */
+static void choose_codec(struct scanner *sc, size_t plain)
+{
+	uint64_t now, ms;
+
+	sc->measured_plain += plain;
+	if (sc->m->o->codec != CODEC_CHOICE_AUTO || sc->measured_plain < MEASURE_BYTES)
+		return;
+	now = clock_ms();
+	ms = now - sc->measured_ms;
+	if (ms) {
+		struct link_load l = link_load(sc->stream->link);
+		uint64_t rate = (l.wire - sc->measured.wire) * 1000 / ms;
+		uint64_t waited = l.wait_ms - sc->measured.wait_ms;
+		bool limited = sc->m->limit.rate != UINT64_MAX;
+
+		sc->pack = limited || (rate < FAST_WIRE && waited * 10 >= ms);
+		sc->measured = l;
+	}
+	sc->measured_ms = now;
+	sc->measured_plain = 0;
+}
+
+int scanner_end_run(struct scanner *sc, struct err *e)
+{
+	struct run run = sc->run;
+	struct move_disk *d = &sc->m->disks[run.d];
+	struct disk_gauge *g = &sc->m->gauge.disk[run.d];
+	int r;
+
+	if (!run.count)
+		return 0;
+	r = stream_run(sc->stream, run.d, run.kind, run.block, run.count, run.gen, e);
+	if (r)
+		return r;
+	sc->run.count = 0;
+	if (run.kind == FRAME_UNCHANGED) {
+		atomic_fetch_add(&g->unchanged_blocks, run.count);
+		return 0;
+	}
+	atomic_fetch_add(&g->zero_blocks, run.count);
+	/* The wire said one generation for the run; none may be reused with other content. */
+	for (uint64_t b = run.block; b < run.block + run.count; b++) {
+		struct table_entry entry = { .kind = ENTRY_ZERO, .gen = run.gen };
+
+		table_set(d->table, b, &entry);
+	}
+	return 0;
+}
+
+static int extend_run(struct scanner *sc, enum frame_kind kind, unsigned d, uint64_t block,
+		      uint32_t gen, struct err *e)
+{
+	struct run *run = &sc->run;
+	int r = 0;
+
+	if (run->count && (run->kind != kind || run->d != d || run->block + run->count != block ||
+			   run->count * sc->block_size >= RUN_BYTES))
+		r = scanner_end_run(sc, e);
+	if (r)
+		return r;
+	if (!run->count)
+		*run = (struct run){ .kind = kind, .d = d, .block = block };
+	run->count++;
+	if (gen > run->gen)
+		run->gen = gen;
+	return 0;
+}
+
+static int zero_block(struct scanner *sc, unsigned d, uint64_t block, struct err *e)
+{
+	struct table_entry entry;
+
+	table_get(sc->m->disks[d].table, block, &entry);
+	if (entry.kind == ENTRY_ZERO)
+		return extend_run(sc, FRAME_UNCHANGED, d, block, entry.gen, e);
+	return extend_run(sc, FRAME_ZERO, d, block, entry.gen + 1, e);
+}
+
+static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
+		     struct table_entry *entry, const uint8_t digest[static DIGEST_LEN],
+		     struct err *e)
+{
+	size_t out_len = len;
+	bool again = entry->gen && !memcmp(entry->digest, digest, DIGEST_LEN);
+	enum codec codec = codec_encode(sc->pack ? CODEC_LZ4 : CODEC_RAW, p, len, sc->packed,
+					sc->block_size, &out_len);
+	int r = scanner_end_run(sc, e);
+
+	if (!r)
+		r = stream_data(sc->stream, d, block, entry->gen + 1, codec, digest,
+				codec == CODEC_RAW ? p : sc->packed, out_len, e);
+	if (r)
+		return r;
+	entry->kind = ENTRY_DATA;
+	entry->gen++;
+	memcpy(entry->digest, digest, DIGEST_LEN);
+	table_set(sc->m->disks[d].table, block, entry);
+	atomic_fetch_add(&sc->m->gauge.disk[d].data_blocks, 1);
+	atomic_fetch_add(&sc->m->gauge.plain, len);
+	if (again)
+		atomic_fetch_add(&sc->m->gauge.twice, len);
+	choose_codec(sc, len);
+	return 0;
+}
+
+static int one_block(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
+		     struct err *e)
+{
+	uint8_t digest[DIGEST_LEN];
+	struct table_entry entry;
+
+	if (all_zero(p, len))
+		return zero_block(sc, d, block, e);
+	if (digest_of(sc->digest, p, len, digest))
+		return err_set(e, ERR_SYS, EIO, "SHA-256 of block %llu", (unsigned long long)block);
+	table_get(sc->m->disks[d].table, block, &entry);
+	if (entry.kind == ENTRY_DATA && !memcmp(entry.digest, digest, DIGEST_LEN))
+		return extend_run(sc, FRAME_UNCHANGED, d, block, entry.gen, e);
+	return send_data(sc, d, block, p, len, &entry, digest, e);
+}
+
+static void step(struct scanner *sc)
+{
+	sc->piece.block++;
+	sc->piece.count--;
+}
+
+static int hole_piece(struct scanner *sc, struct err *e)
+{
+	int r = 0;
+
+	while (!r && sc->piece.count) {
+		r = zero_block(sc, sc->piece.d, sc->piece.block, e);
+		if (!r)
+			step(sc);
+	}
+	return r;
+}
+
+/* Files by block, so that it stays in the processor's cache; devices by larger reads. */
+static size_t read_len(const struct scanner *sc, const struct source_info *i)
+{
+	size_t len = i->kind == SOURCE_FILE ? sc->block_size : READ_BYTES;
+	uint64_t left = sc->piece.count * sc->block_size;
+	uint64_t in_disk = i->size - sc->piece.block * sc->block_size;
+
+	if (len > left)
+		len = (size_t)left;
+	return len < in_disk ? len : (size_t)in_disk;
+}
+
+int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
+{
+	struct source *src = sc->m->disks[p->d].source;
+	int r;
+
+	sc->piece = *p;
+	r = stream_open_disk(sc->stream, p->d, e);
+	if (r)
+		return r;
+	if (p->hole)
+		return hole_piece(sc, e);
+	while (sc->piece.count) {
+		size_t len = read_len(sc, source_info(src));
+
+		r = source_read(src, sc->plain, len, sc->piece.block * sc->block_size, e);
+		if (r)
+			return r;
+		atomic_fetch_add(&sc->m->gauge.read, len);
+		for (size_t at = 0; at < len; at += sc->block_size) {
+			size_t n = len - at < sc->block_size ? len - at : sc->block_size;
+
+			r = one_block(sc, p->d, sc->piece.block, sc->plain + at, n, e);
+			if (r)
+				return r;
+			step(sc);
+		}
+	}
+	return 0;
+}
+
+bool scanner_give_back(struct scanner *sc, struct cursor *c)
+{
+	const struct stream *s = sc->stream;
+	bool room = cursor_give_back(c, &sc->piece);
+
+	/* Its blocks were taken from the piece, but no frame says so. */
+	if (sc->run.count)
+		room &= cursor_give_back(c, &(struct piece){ .d = sc->run.d,
+							     .block = sc->run.block,
+							     .count = sc->run.count });
+	for (size_t i = 0; i < s->n; i++) {
+		const struct sent *x = &s->sent[(s->first + i) % SENT_MAX];
+
+		/* The claim behind an UNCHANGED still holds; others are as if never sent. */
+		if (x->kind != FRAME_UNCHANGED)
+			table_unclaim(sc->m->disks[x->disk].table, x->block, x->count);
+		room &= cursor_give_back(
+		    c, &(struct piece){ .d = x->disk, .block = x->block, .count = x->count });
+	}
+	sc->run.count = sc->piece.count = 0;
+	return room;
+}

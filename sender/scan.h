@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * scan.h - a piece of a disk, block by block, into frames: zero, unchanged, or data
+ *
+ * Rule    a generation rises whenever a block is sent; the table says what was sent as soon as the
+ *         frame is queued. Neighbouring blocks of a kind become one run.
+ * Threads one scanner belongs to one thread.
+ */
+#ifndef SENDER_SCAN_H
+#define SENDER_SCAN_H
+
+#include "cursor.h"
+#include "stream.h"
+
+struct run {
+	enum frame_kind kind; /* FRAME_ZERO or FRAME_UNCHANGED; no run while count is 0 */
+	unsigned d;
+	uint64_t block, count;
+	uint32_t gen; /* at least that of each block */
+};
+
+struct scanner {
+	struct move *m;
+	struct stream *stream;
+	uint32_t block_size;
+	struct digest_ctx *digest;
+	uint8_t *plain, *packed; /* READ bytes, one block */
+	size_t plain_room;
+	struct piece piece; /* what is left of the piece at hand */
+	struct run run;
+	/* Choice of codec: measured anew after some data. */
+	bool pack;
+	uint64_t measured_ms, measured_plain;
+	struct link_load measured;
+};
+
+int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e);
+void scanner_close(struct scanner *sc);
+/* The connection that frames go to from now on. */
+void scanner_use(struct scanner *sc, struct stream *s);
+
+/* Sends all of ${p}, but for a run that the next piece may go on with. */
+int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e);
+int scanner_end_run(struct scanner *sc, struct err *e);
+/* The connection is lost: gives back what was not durable, and the rest of the piece. */
+bool scanner_give_back(struct scanner *sc, struct cursor *c);
+
+#endif

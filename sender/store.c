@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "invite.h"
+
+#define SMALL_FILE_MAX 512
+
+/* Temporary file, sync, rename, sync the folder: after a crash the old or the new one is there. */
+static int write_small(struct store *s, const char *name, const char *text, struct err *e)
+{
+	char tmp[64];
+	size_t len = strlen(text);
+
+	(void)snprintf(tmp, sizeof tmp, "%s.new", name);
+	scoped(close_fdp) int fd =
+	    openat(s->dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set(e, ERR_SYS, errno, "create '%s/%s'", s->dir, tmp);
+	ssize_t n = write(fd, text, len);
+	if (n < 0 || (size_t)n != len)
+		return err_set(e, ERR_SYS, n < 0 ? errno : ENOSPC, "write '%s/%s'", s->dir, tmp);
+	if (fsync(fd))
+		return err_set(e, ERR_SYS, errno, "sync '%s/%s'", s->dir, tmp);
+	if (renameat(s->dirfd, tmp, s->dirfd, name))
+		return err_set(e, ERR_SYS, errno, "rename '%s/%s'", s->dir, tmp);
+	if (fsync(s->dirfd))
+		return err_set(e, ERR_SYS, errno, "sync '%s'", s->dir);
+	return 0;
+}
+
+/* 1 read, 0 not there. */
+static int read_small(struct store *s, const char *name, char ret[static SMALL_FILE_MAX],
+		      struct err *e)
+{
+	scoped(close_fdp) int fd = openat(s->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : err_set(e, ERR_SYS, errno, "open '%s/%s'", s->dir, name);
+	ssize_t n = read(fd, ret, SMALL_FILE_MAX - 1);
+	if (n < 0)
+		return err_set(e, ERR_SYS, errno, "read '%s/%s'", s->dir, name);
+	ret[n] = 0;
+	return 1;
+}
+
+static int load_key(struct store *s, struct err *e)
+{
+	char text[SMALL_FILE_MAX];
+	int r = read_small(s, "key", text, e);
+
+	if (r < 0)
+		return r;
+	if (r) {
+		text[strcspn(text, "\n")] = 0;
+		r = hex_parse(text, s->priv, sizeof s->priv);
+		if (!r)
+			r = pairing_key_public(s->priv, s->pub);
+		if (r)
+			r = err_set(e, ERR_SYS, EINVAL, "'%s/key' is not a key of ours", s->dir);
+	} else {
+		r = pairing_key_make(s->priv, s->pub, e);
+		if (!r) {
+			digest_hex(s->priv, sizeof s->priv, text);
+			(void)strcat(text, "\n");
+			r = write_small(s, "key", text, e);
+		}
+	}
+	OPENSSL_cleanse(text, sizeof text);
+	return r;
+}
+
+static int load_peer(struct store *s, struct err *e)
+{
+	char text[SMALL_FILE_MAX], spki[65], task[33];
+	int r = read_small(s, "peer", text, e);
+
+	if (r <= 0)
+		return r;
+	if (sscanf(text, "spki %64s\ntask %32s\n", spki, task) != 2 ||
+	    hex_parse(spki, s->spki, sizeof s->spki) || hex_parse(task, s->task, sizeof s->task))
+		return err_set(e, ERR_SYS, EINVAL, "'%s/peer' is not a file of ours", s->dir);
+	s->paired = true;
+	return 0;
+}
+
+int store_pin(struct store *s, const uint8_t spki[static DIGEST_LEN],
+	      const uint8_t task[static TASK_ID_LEN], struct err *e)
+{
+	char text[SMALL_FILE_MAX], spki_hex[2 * DIGEST_LEN + 1], task_hex[2 * TASK_ID_LEN + 1];
+	int r;
+
+	digest_hex(spki, DIGEST_LEN, spki_hex);
+	digest_hex(task, TASK_ID_LEN, task_hex);
+	(void)snprintf(text, sizeof text, "spki %s\ntask %s\n", spki_hex, task_hex);
+	r = write_small(s, "peer", text, e);
+	if (r)
+		return r;
+	memcpy(s->spki, spki, DIGEST_LEN);
+	memcpy(s->task, task, TASK_ID_LEN);
+	s->paired = true;
+	return 0;
+}
+
+static int take_lock(struct store *s, struct err *e)
+{
+	s->lockfd = openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lockfd < 0)
+		return err_set(e, ERR_SYS, errno, "open '%s/lock'", s->dir);
+	if (!flock(s->lockfd, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return err_refuse(e, "state-in-use", EBUSY,
+				  "another transit-send works with '%s': wait for it, or end it",
+				  s->dir);
+	return err_set(e, ERR_SYS, errno, "lock '%s/lock'", s->dir);
+}
+
+int store_open(const char *dir, struct store **ret, struct err *e)
+{
+	int r;
+
+	scoped(store_closep) struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		return err_set(e, ERR_SYS, ENOMEM, "state '%s'", dir);
+	s->dirfd = s->lockfd = -1;
+	if (strlen(dir) >= sizeof s->dir)
+		return err_set(e, ERR_USAGE, ENAMETOOLONG, "state folder: path too long");
+	memcpy(s->dir, dir, strlen(dir) + 1);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_set(e, ERR_SYS, errno, "make state folder '%s'", dir);
+	s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dirfd < 0)
+		return err_set(e, ERR_SYS, errno, "open state folder '%s'", dir);
+	r = take_lock(s, e);
+	if (!r)
+		r = load_key(s, e);
+	if (!r)
+		r = load_peer(s, e);
+	if (r)
+		return r;
+	*ret = take_ptr(&s);
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->lockfd >= 0)
+		(void)close(s->lockfd);
+	if (s->dirfd >= 0)
+		(void)close(s->dirfd);
+	OPENSSL_cleanse(s->priv, sizeof s->priv);
+	free(s);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "transfer.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "clock.h"
+#include "progress.h"
+#include "round.h"
+#include "seal.h"
+
+#define PAUSE_MIN_MS 500
+#define PAUSE_MAX_MS 10000
+#define STATE_LINE_MS 5000
+
+void transfer_init(struct transfer *t, struct move *m)
+{
+	*t = (struct transfer){ .m = m, .pause_ms = PAUSE_MIN_MS };
+}
+
+void transfer_close(struct transfer *t, bool polite)
+{
+	if (t->open)
+		session_close(&t->session, polite);
+	t->open = false;
+}
+
+static bool stopping(const struct transfer *t)
+{
+	return t->m->stop && atomic_load(t->m->stop);
+}
+
+static int ensure_session(struct transfer *t, struct err *e)
+{
+	int r = t->open ? 0 : session_open(t->m, &t->session, e);
+
+	t->open = !r;
+	return r;
+}
+
+static bool moved_on(const struct transfer *t)
+{
+	for (unsigned d = 0; d < t->m->n_disks; d++) {
+		if (atomic_load(&t->m->gauge.disk[d].durable))
+			return true;
+	}
+	return false;
+}
+
+/* True: the lost connection is to be tried again; the pause is over then. */
+static bool try_again(struct transfer *t, const struct err *e)
+{
+	uint64_t now = clock_ms(), bound = (uint64_t)t->m->o->retry_s * 1000, end;
+
+	transfer_close(t, false);
+	if (e->kind != ERR_NET || !bound || stopping(t))
+		return false;
+	if (!t->lost_ms || moved_on(t)) {
+		t->lost_ms = now;
+		t->pause_ms = PAUSE_MIN_MS;
+	}
+	/* What moved counts once: the next loss without progress goes on with this clock. */
+	for (unsigned d = 0; d < t->m->n_disks; d++)
+		atomic_store(&t->m->gauge.disk[d].durable, 0);
+	if (now - t->lost_ms + t->pause_ms > bound)
+		return false;
+	if (!t->silent)
+		log_warn("%s; trying again in %.1f s", e->text, t->pause_ms / 1000.0);
+	for (end = now + t->pause_ms; clock_ms() < end && !stopping(t);) {
+		struct timespec ts = { .tv_nsec = 50000000 };
+		(void)nanosleep(&ts, NULL);
+	}
+	t->pause_ms = t->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : t->pause_ms * 2;
+	return !stopping(t);
+}
+
+static int one_round(struct transfer *t, struct err *e)
+{
+	struct progress p;
+	char what[32];
+	int r = ensure_session(t, e);
+
+	if (r)
+		return r;
+	(void)snprintf(what, sizeof what, "round %u", t->m->rounds + 1);
+	progress_begin(&p, t->m, what);
+	p.quiet |= t->silent;
+	r = round_run(t->m, &t->session, progress_tick, &p, e);
+	progress_end(&p);
+	return r;
+}
+
+int transfer_round(struct transfer *t, struct err *e)
+{
+	for (;;) {
+		int r = one_round(t, e);
+
+		if (!r) {
+			t->m->rounds++;
+			t->lost_ms = 0;
+			return 0;
+		}
+		if (!try_again(t, e))
+			return r;
+		err_clear(e);
+	}
+}
+
+struct state_words {
+	bool quiet;
+	uint64_t shown_ms;
+};
+
+static void on_state(const struct msg_state *st, void *arg)
+{
+	struct state_words *w = arg;
+	uint64_t now = clock_ms();
+
+	if (w->quiet || st->state != TASK_VERIFYING || now - w->shown_ms < STATE_LINE_MS)
+		return;
+	w->shown_ms = now;
+	log_info("the receiver verifies: %.1f%%",
+		 st->total ? 100.0 * (double)st->done / (double)st->total : 0.0);
+}
+
+static int one_seal(struct transfer *t, bool *sent, enum seal_verdict *ret, struct err *e)
+{
+	struct state_words w = { .quiet = t->m->o->quiet, .shown_ms = clock_ms() };
+	int r = ensure_session(t, e);
+
+	if (r)
+		return r;
+	/* After a reconnect the answer may be there already. */
+	if (*sent && seal_is_verified(t->session.state)) {
+		*ret = SEAL_VERIFIED;
+		t->m->verified = true;
+		return 0;
+	}
+	if (!*sent || t->session.state != TASK_VERIFYING) {
+		r = seal_send(t->m, &t->session, e);
+		if (r)
+			return r;
+		*sent = true;
+	}
+	return seal_wait(t->m, &t->session, on_state, &w, ret, e);
+}
+
+int transfer_seal(struct transfer *t, bool *ret_verified, struct err *e)
+{
+	enum seal_verdict verdict = SEAL_MISMATCHED;
+	bool sent = false;
+	int r;
+
+	while ((r = one_seal(t, &sent, &verdict, e))) {
+		if (!try_again(t, e))
+			return r;
+		err_clear(e);
+	}
+	t->lost_ms = 0;
+	*ret_verified = verdict == SEAL_VERIFIED;
+	return 0;
+}
