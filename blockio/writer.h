@@ -5,7 +5,8 @@
  * Rule    before a claimed block is overwritten its claim is withdrawn durably, for all items of
  *         one writer_put() in one record. Any failure of the device or the journal is final:
  *         writer_failed() from then on. A refused item (ERR_PEER, -ERANGE) is not: nothing of
- *         that call was written, and the next call may be good.
+ *         that call was written (of items that overlap each other: of those from the refused one
+ *         on), and the next call may be good.
  * Bounds  block numbers, lengths, generations and the epoch are checked here, whoever calls.
  * Threads one.
  */
