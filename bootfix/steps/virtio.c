@@ -213,8 +213,14 @@ static int look_into_image(struct look *k, struct virtio_keep *keep, struct err 
 
 static int one_kernel(struct look *k, struct virtio_keep *keep, struct err *e)
 {
-	int r = read_modules(k, e);
+	int r;
 
+	if (!k->k->image[0] && !k->k->initrd[0]) {
+		plan_finding(k->p, NAME, LEVEL_OK, k->k->modules,
+			     "modules without a kernel image: not looked at");
+		return 0;
+	}
+	r = read_modules(k, e);
 	if (r < 0)
 		return r;
 	if (!kernel_can(k))
