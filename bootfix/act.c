@@ -119,7 +119,7 @@ static int read_sectors(const struct guest *g, unsigned disk, uint64_t off, uint
 static int look_at_fs(const struct guest *g, unsigned disk, unsigned number, struct look *ret,
 		      struct err *e)
 {
-	unsigned vol;
+	unsigned vol = 0;
 	struct vol v;
 	int r = find_vol(g, disk, number, &vol, e);
 
@@ -369,7 +369,7 @@ static int undo_file(const struct guest *g, const struct entry *x, const struct 
 int act_undo(struct guest *g, const struct journal *j, const struct entry *x, struct err *e)
 {
 	scoped(buf_free) struct buf kept = { 0 };
-	unsigned vol;
+	unsigned vol = 0;
 	int r = x->kept ? journal_kept(j, x->seq, &kept, e) : 0;
 
 	if (r < 0)

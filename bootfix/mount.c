@@ -30,16 +30,23 @@ bool mount_type_allowed(const char *type)
 	return false;
 }
 
+static void remove_place(void)
+{
+	(void)rmdir(root_dir);
+}
+
 int mount_namespace(struct err *e)
 {
+	if (root_made)
+		return 0;
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_set(e, ERR_SYS, errno, "private mount namespace (bootfix needs root)");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_set(e, ERR_SYS, errno, "private mount namespace");
-	if (!root_made && !mkdtemp(root_dir))
+	if (!mkdtemp(root_dir))
 		return err_set(e, ERR_SYS, errno, "folder for the guest");
 	root_made = true;
-	return 0;
+	return atexit(remove_place) ? err_set(e, ERR_SYS, ENOMEM, "folder for the guest") : 0;
 }
 
 /* The option that keeps a file system from replaying its journal, or NULL. */
