@@ -255,6 +255,7 @@ int link_error(const struct msg_error *m, struct err *e)
 	switch (m->code) {
 	case WIRE_PAUSED:
 	case WIRE_LIMIT:
+	case WIRE_STALE_EPOCH: /* the session was lost, and this connection heard of it first */
 		return err_set(e, ERR_NET, EAGAIN, "receiver says %s: %.200s", word, text);
 	case WIRE_DISK_FAILED:
 		return err_set(e, ERR_DISK, 0, "receiver says %s: %.200s", word, text);
@@ -271,7 +272,6 @@ int link_error(const struct msg_error *m, struct err *e)
 	case WIRE_NOT_PAIRED:
 	case WIRE_BAD_LOGIN:
 	case WIRE_BUSY:
-	case WIRE_STALE_EPOCH:
 	case WIRE_NO_TICKET:
 	case WIRE_TOO_SMALL:
 	case WIRE_SECTOR_SIZE:

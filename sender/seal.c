@@ -147,8 +147,8 @@ bool seal_is_verified(enum task_state state)
 	       state == TASK_HANDED_BACK;
 }
 
-/* 1: *ret is the verdict, 0: wait on. */
-static int judge(const struct msg_state *st, enum seal_verdict *ret, struct err *e)
+/* 1: *ret is the verdict, 0: wait on. ${began}: the verification was seen running. */
+static int judge(const struct msg_state *st, bool began, enum seal_verdict *ret, struct err *e)
 {
 	if (seal_is_verified(st->state)) {
 		*ret = SEAL_VERIFIED;
@@ -161,6 +161,10 @@ static int judge(const struct msg_state *st, enum seal_verdict *ret, struct err 
 	if (st->state == TASK_FAILED || st->state == TASK_ABORTED)
 		return err_set(e, ERR_PEER, EIO, "the task is %s: %s", task_state_word(st->state),
 			       st->text);
+	if (began && (st->state == TASK_RECEIVED || st->state == TASK_PAUSED))
+		return err_set(e, ERR_WRONG_STATE, ECANCELED,
+			       "the receiver stopped the verification; the task is %s",
+			       task_state_word(st->state));
 	return 0;
 }
 
@@ -171,6 +175,7 @@ int seal_wait(struct move *m, struct session *s,
 	struct msg_state st;
 	struct frame f;
 	const uint8_t *p;
+	bool began = false;
 	int r;
 
 	for (;;) {
@@ -188,7 +193,8 @@ int seal_wait(struct move *m, struct session *s,
 		s->state = st.state;
 		if (on_state)
 			on_state(&st, arg);
-		r = judge(&st, ret, e);
+		r = judge(&st, began, ret, e);
+		began |= st.state == TASK_VERIFYING;
 		if (r) {
 			m->verified = r > 0 && *ret == SEAL_VERIFIED;
 			return r < 0 ? r : 0;

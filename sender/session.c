@@ -173,14 +173,23 @@ int session_open(struct move *m, struct session *ret, struct err *e)
 			  task_state_word(w.state));
 		r = send_facts(m, s.link, e);
 	}
-	for (unsigned i = 0; !r && i < m->n_disks; i++)
-		r = open_disk(m, &s, &m->disks[i], e);
 	if (r) {
 		link_close(s.link);
 		return r;
 	}
 	*ret = s;
 	return 0;
+}
+
+int session_open_disks(struct move *m, struct session *s, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !s->disks_open && !r && i < m->n_disks; i++)
+		r = open_disk(m, s, &m->disks[i], e);
+	if (!r)
+		s->disks_open = true;
+	return r;
 }
 
 void session_close(struct session *s, bool polite)

@@ -17,13 +17,17 @@ struct session {
 	uint32_t block_size;
 	uint32_t disks; /* bit N: in the task */
 	enum task_state state;
+	bool disks_open;
 	/* Of the last frame of each disk on ${link}, by index of move.disks: rounds go on from it.
 	 */
 	uint64_t seq[DISKS_MAX];
 };
 
-/* Connects, logs in, sends facts, opens all disks of ${m} and their tables. */
+/* Connects, logs in, sends facts. */
 int session_open(struct move *m, struct session *ret, struct err *e);
+/* Opens all disks of ${m} on the session's connection, and their tables; once. It tells the
+ * receiver that more will be sent: not for a session that only waits for a verdict. */
+int session_open_disks(struct move *m, struct session *s, struct err *e);
 /* Says BYE when ${polite}. Safe on a session that is not open. */
 void session_close(struct session *s, bool polite);
 

@@ -81,6 +81,8 @@ static int one_round(struct transfer *t, struct err *e)
 	char what[32];
 	int r = ensure_session(t, e);
 
+	if (!r)
+		r = session_open_disks(t->m, &t->session, e);
 	if (r)
 		return r;
 	(void)snprintf(what, sizeof what, "round %u", t->m->rounds + 1);
@@ -138,7 +140,9 @@ static int one_seal(struct transfer *t, bool *sent, enum seal_verdict *ret, stru
 		return 0;
 	}
 	if (!*sent || t->session.state != TASK_VERIFYING) {
-		r = seal_send(t->m, &t->session, e);
+		r = session_open_disks(t->m, &t->session, e);
+		if (!r)
+			r = seal_send(t->m, &t->session, e);
 		if (r)
 			return r;
 		*sent = true;
