@@ -21,6 +21,8 @@ static const char sample[] = "Name: grub-pc/install_devices_empty\n"
 			     "Name: grub-pc/unanswered\n"
 			     "Owners: grub-pc\n"
 			     "\n"
+			     "Value: of no question\n"
+			     "\n"
 			     "Name: other\n"
 			     "Value: 1\n";
 

@@ -11,6 +11,9 @@ static const char sample[] = "# SELINUX=enforcing\n"
 			     "B=\"a \\\" b\" # c\n"
 			     "C=a\"b\"c\n"
 			     "D=$(date)\n"
+			     "G=\"$(date)\"\n"
+			     "H=a # ok\n"
+			     "I=a;b\n"
 			     "E=\"`id`\"\n"
 			     "F=\"open\n"
 			     "SELINUX=enforcing\n"
@@ -34,7 +37,7 @@ static void the_last_assignment_wins(void **state)
 
 static void what_a_shell_puts_together_has_no_value(void **state)
 {
-	static const char *const keys[] = { "C", "D", "E", "F" };
+	static const char *const keys[] = { "C", "D", "E", "F", "G", "I" };
 	char v[32];
 
 	(void)state;
