@@ -109,6 +109,8 @@ int extent_set_subtract(struct extent_set *s, struct extent x)
 		s->v[to].len = end_of(s->v[to]) - end;
 		s->v[to].off = end;
 	}
+	if (to == i)
+		return 0;
 	memmove(s->v + i, s->v + to, (s->n - to) * sizeof *s->v);
 	s->n -= to - i;
 	return 0;

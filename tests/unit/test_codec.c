@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "codec.h"
+
+#define LEN (256 * KIB)
+
+struct fixture {
+	uint8_t plain[LEN], coded[LEN + 64], back[LEN + 64];
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	*state = f;
+	return f ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static void fill(struct fixture *f, size_t noise)
+{
+	unsigned v = 1;
+
+	for (size_t i = 0; i < LEN; i++) {
+		v = v * 1103515245 + 12345;
+		f->plain[i] = i % 16 < noise ? (uint8_t)(v >> 16) : 'x';
+	}
+}
+
+static void text_shrinks_and_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	size_t n;
+
+	fill(f, 4);
+	assert_int_equal(codec_encode(CODEC_LZ4, f->plain, LEN, f->coded, LEN, &n), CODEC_LZ4);
+	assert_true(n <= LEN - LEN / 16);
+	memset(f->back, 0xee, sizeof f->back);
+	assert_int_equal(codec_decode(CODEC_LZ4, f->coded, n, f->back, LEN, NULL), 0);
+	assert_memory_equal(f->back, f->plain, LEN);
+	assert_int_equal(f->back[LEN], 0xee);
+}
+
+static void noise_goes_raw(void **state)
+{
+	struct fixture *f = *state;
+	size_t n = 0;
+
+	fill(f, 16);
+	assert_int_equal(codec_encode(CODEC_LZ4, f->plain, LEN, f->coded, LEN, &n), CODEC_RAW);
+	assert_int_equal(n, LEN);
+	assert_int_equal(codec_encode(CODEC_RAW, f->plain, LEN, f->coded, LEN, &n), CODEC_RAW);
+	assert_int_equal(codec_decode(CODEC_RAW, f->plain, LEN, f->back, LEN, NULL), 0);
+	assert_memory_equal(f->back, f->plain, LEN);
+}
+
+static void a_length_that_is_not_the_plain_one_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { 0 };
+	size_t n;
+
+	fill(f, 4);
+	assert_int_equal(codec_encode(CODEC_LZ4, f->plain, LEN, f->coded, LEN, &n), CODEC_LZ4);
+	/* one byte more to expand to: a bomb in small */
+	assert_int_equal(codec_decode(CODEC_LZ4, f->coded, n, f->back, LEN - 1, &e), -EPROTO);
+	assert_int_equal(e.kind, ERR_PEER);
+	assert_int_equal(codec_decode(CODEC_LZ4, f->coded, n, f->back, LEN + 1, NULL), -EPROTO);
+	assert_int_equal(codec_decode(CODEC_LZ4, f->coded, n - 1, f->back, LEN, NULL), -EPROTO);
+	assert_int_equal(codec_decode(CODEC_LZ4, f->coded, 0, f->back, LEN, NULL), -EPROTO);
+	assert_int_equal(codec_decode(CODEC_RAW, f->plain, LEN - 1, f->back, LEN, NULL), -EPROTO);
+	assert_int_equal(codec_decode((enum codec)7, f->plain, LEN, f->back, LEN, NULL), -EPROTO);
+}
+
+static void nothing_is_written_past_the_plain_length(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned seed = 1; seed < 2000; seed++) {
+		srand(seed);
+		for (size_t i = 0; i < 64; i++)
+			f->coded[i] = (uint8_t)rand();
+		memset(f->back, 0xee, 128);
+		(void)codec_decode(CODEC_LZ4, f->coded, 64, f->back, 100, NULL);
+		for (size_t i = 100; i < 128; i++)
+			assert_int_equal(f->back[i], 0xee);
+	}
+}
+
+static void codecs_have_words(void **state)
+{
+	(void)state;
+	assert_string_equal(codec_word(CODEC_RAW), "raw");
+	assert_string_equal(codec_word(CODEC_LZ4), "lz4");
+	assert_string_equal(codec_word((enum codec)9), "unknown");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(text_shrinks_and_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(noise_goes_raw, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_length_that_is_not_the_plain_one_is_refused,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_written_past_the_plain_length, setup,
+						teardown),
+		cmocka_unit_test(codecs_have_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
