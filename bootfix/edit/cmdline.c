@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "edit/cmdline.h"
 
-#include <errno.h>
-#include <stdio.h>
-
 bool cmdline_next(const char *text, struct span *rest, struct cmdline_token *ret)
 {
 	const char *p = text + rest->off;
@@ -60,18 +57,4 @@ int cmdline_drop(struct edits *ed, const char *text, struct span line,
 		gone.len++;
 	}
 	return edits_add(ed, gone, "", e);
-}
-
-int cmdline_append(struct edits *ed, const char *text, struct span line, const char *token,
-		   struct err *e)
-{
-	size_t end = line.off + line.len;
-	char add[1024];
-
-	while (end > line.off && is_blank(text[end - 1]))
-		end--;
-	if (snprintf(add, sizeof add, "%s%s", end > line.off || !line.len ? " " : "", token) >=
-	    (int)sizeof add)
-		return err_set(e, ERR_GUEST, ENAMETOOLONG, "kernel parameter");
-	return edits_add(ed, (struct span){ end, 0 }, add, e);
 }

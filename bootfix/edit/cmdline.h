@@ -29,8 +29,4 @@ bool cmdline_find(const char *text, struct span line, const char *key, struct cm
 int cmdline_drop(struct edits *ed, const char *text, struct span line,
 		 const struct cmdline_token *t, struct err *e) __attribute__((warn_unused_result));
 
-/* Puts " token" behind the last token of ${line}. */
-int cmdline_append(struct edits *ed, const char *text, struct span line, const char *token,
-		   struct err *e) __attribute__((warn_unused_result));
-
 #endif

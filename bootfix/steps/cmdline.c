@@ -278,8 +278,7 @@ static int one_file(const struct guest *g, struct plan *p, const char *path, edi
 	if (!out.len)
 		return 0;
 	(void)snprintf(why, sizeof why,
-		       "%u device names replaced, %u resume settings changed, "
-		       "%u dropped",
+		       "device names replaced: %u, resume settings changed: %u, dropped: %u",
 		       k.n_root, k.n_resume, k.n_gone);
 	return plan_write(p, NAME, path, &out, 0644, why, e);
 }

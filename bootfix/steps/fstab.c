@@ -84,6 +84,8 @@ static int one_line(struct look *k, const struct columns *c, struct err *e)
 			     c->number, k->root_line);
 	else if (!strcmp(dir, "/"))
 		k->root_line = c->number;
+	if (!strcmp(dir, "none"))
+		(void)snprintf(dir, sizeof dir, "swap");
 	a = spec_answer(k->g, spec, false);
 	switch (a.fate) {
 	case SPEC_KEEP:

@@ -29,8 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				if (r < 0)
 					abort();
 			}
-			if (cmdline_append(&ed, text, line.args, "noresume", NULL) < 0 ||
-			    edits_apply(&ed, text, size, &out, NULL) < 0)
+			if (edits_apply(&ed, text, size, &out, NULL) < 0)
 				abort();
 			edits_free(&ed);
 			buf_free(&out);

@@ -142,19 +142,6 @@ static void a_dropped_token_takes_its_blanks_with_it(void **state)
 	}
 }
 
-static void a_token_is_appended_behind_the_last_one(void **state)
-{
-	const char *text = "ro quiet  ";
-	struct edits ed = { 0 };
-	char *out;
-
-	(void)state;
-	assert_int_equal(cmdline_append(&ed, text, (struct span){ 0, 10 }, "noresume", NULL), 0);
-	out = edited(&ed, text, 10, NULL);
-	assert_string_equal(out, "ro quiet noresume  ");
-	free(out);
-}
-
 static void noise_keeps_every_byte_outside_the_token(void **state)
 {
 	uint64_t seed = 4;
@@ -204,7 +191,6 @@ int main(void)
 		cmocka_unit_test(tokens_keep_quotes_together),
 		cmocka_unit_test(the_last_of_two_tokens_is_found),
 		cmocka_unit_test(a_dropped_token_takes_its_blanks_with_it),
-		cmocka_unit_test(a_token_is_appended_behind_the_last_one),
 		cmocka_unit_test(noise_keeps_every_byte_outside_the_token),
 	};
 
