@@ -384,6 +384,12 @@ int disks_open(struct guest *g, const char *const *paths, size_t n, struct err *
 	return 0;
 }
 
+void disks_close(struct guest *g)
+{
+	for (size_t i = 0; i < g->n_disks; i++)
+		close_fdp(&g->disks[i].fd);
+}
+
 int disk_tell_kernel(const struct disk *d, unsigned number, uint64_t start, uint64_t size,
 		     struct err *e)
 {

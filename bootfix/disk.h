@@ -18,6 +18,9 @@
 int disks_open(struct guest *g, const char *const *paths, size_t n, struct err *e)
     __attribute__((warn_unused_result));
 
+/* Closes and unlocks them; what is known of them stays. */
+void disks_close(struct guest *g);
+
 /* The kernel's idea of partition ${number}'s size is brought to what the table on the disk says,
  * without touching its neighbours. Nothing happens where the kernel has no such partition. */
 int disk_tell_kernel(const struct disk *d, unsigned number, uint64_t start, uint64_t size,

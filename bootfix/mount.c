@@ -172,14 +172,22 @@ static int wait_until_free(const struct guest *g, const struct vol *v, struct er
 		       v->dev);
 }
 
+/* Unmounting writes everything, but tells nobody when it could not. */
+static int sync_root(const struct guest *g, struct err *e)
+{
+	scoped(close_fdp) int fd = guest_openat(g, -1, "/", O_RDONLY | O_DIRECTORY, 0);
+
+	return fd < 0 || syncfs(fd) < 0 ? err_set(e, ERR_DISK, errno, "sync of the guest") : 0;
+}
+
 int mount_none(struct guest *g, struct err *e)
 {
 	int r = 0;
 
 	if (g->tree || g->rootfd < 0)
 		return 0;
-	if (g->writable && syncfs(g->rootfd) < 0)
-		r = err_set(e, ERR_DISK, errno, "sync of the guest");
+	if (g->writable)
+		r = sync_root(g, e);
 	(void)close(g->rootfd);
 	g->rootfd = -1;
 	g->writable = false;

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "base/cleanup.h"
+#include "disk.h"
 #include "exec.h"
 #include "facts.h"
 #include "guest.h"
@@ -190,6 +191,7 @@ static int run_apply(const struct options *o, FILE *out, struct err *e)
 	if (!r) {
 		size_t did = v.plan.n_actions;
 
+		disks_close(&v.guest);
 		r = look_again(o, &report.left, e);
 		report.result = r < 0 ? "incomplete" : did ? "changed" : "nothing-to-do";
 	} else {
