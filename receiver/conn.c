@@ -207,7 +207,7 @@ static int one_turn(struct conn *c)
 static void linger(struct conn *c)
 {
 	static uint8_t bin[64 * KIB];
-	uint64_t by = clock_ms() + LINGER_MS, taken = 0;
+	uint64_t by = clock_ms() + (c->block_size ? LINGER_MS : LINGER_STRANGER_MS), taken = 0;
 
 	(void)SSL_shutdown(c->ssl);
 	(void)shutdown(c->socket, SHUT_WR);

@@ -32,6 +32,7 @@
 #define OUT_MAX (1 * MIB)
 #define TOUCHED_MAX (8 * MIB)
 #define LINGER_MS 2000
+#define LINGER_STRANGER_MS 500 /* for who never logged in */
 
 enum conn_stage {
 	CONN_LOGIN,  /* HELLO is out; PAIR and LOGIN only */
