@@ -9,10 +9,12 @@ set(RECEIVER_CONTROL_SOURCES
     fix.c
     keeper.c
     keeper_commands.c
-    keeper_conn.c
+    keeper_peer.c
+    keeper_verify.c
     keeper_disks.c
     keeper_key.c
     keeper_login.c
+    invitation.c
     keeper_writer.c
     manifest.c
     status.c
