@@ -15,8 +15,8 @@
 #include "sysfs.h"
 
 #define YEAR_2024 1704067200
-#define MEMORY_LEAST_KB (64 * 1024)
-#define MEMORY_GOOD_KB (192 * 1024)
+#define MEMORY_LEAST_KB 65536ul
+#define MEMORY_GOOD_KB 196608ul
 
 static bool sends_images(const struct move *m)
 {
@@ -120,11 +120,16 @@ static void firmware(struct move *m, struct finding *f)
 
 static void kernel(struct move *m, struct finding *f)
 {
-	unsigned major = 0, minor = 0;
+	unsigned long major = 0, minor = 0;
 	struct utsname u;
+	char *end = NULL;
 
 	(void)m;
-	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2) {
+	if (!uname(&u))
+		major = strtoul(u.release, &end, 10);
+	if (end && *end == '.')
+		minor = strtoul(end + 1, NULL, 10);
+	if (!major) {
 		finding_bad(f, CHECK_WARNING, "look at 'uname -r'",
 			    "the kernel's version is not known");
 		return;
@@ -227,7 +232,8 @@ static void encryption(struct move *m, struct finding *f)
 
 	for (unsigned at = 0; sysfs_next_mount(&at, &fs);) {
 		if (!is_ours(m, fs.dev) || !sysfs_name(fs.dev, name) ||
-		    !sysfs_text(name, "dm/uuid", uuid, sizeof uuid) || strncmp(uuid, "CRYPT-", 6))
+		    !sysfs_text(name, "dm/uuid", uuid, sizeof uuid) ||
+		    strncmp(uuid, "CRYPT-", 6) != 0)
 			continue;
 		finding_bad(f, CHECK_WARNING,
 			    "have its passphrase at hand for finalize and for the first boot",
@@ -261,7 +267,9 @@ static void memory(struct move *m, struct finding *f)
 	(void)m;
 	const char *p =
 	    read_text("/proc/meminfo", text, sizeof text) ? strstr(text, "MemAvailable:") : NULL;
-	if (!p || sscanf(p, "MemAvailable: %lu", &kb) != 1)
+	if (p)
+		kb = strtoul(p + strlen("MemAvailable:"), NULL, 10);
+	if (!kb)
 		finding_bad(f, CHECK_WARNING, "look at 'free'", "free memory is not known");
 	else if (kb < MEMORY_GOOD_KB)
 		finding_bad(f, kb < MEMORY_LEAST_KB ? CHECK_CRITICAL : CHECK_WARNING,

@@ -75,7 +75,7 @@ static json_t *partitions(const char *disk)
 	for (struct dirent *de; d && (de = readdir(d));) {
 		int64_t n;
 
-		if (strlen(de->d_name) >= 64 || strncmp(de->d_name, disk, strlen(disk)))
+		if (strlen(de->d_name) >= 64 || strncmp(de->d_name, disk, strlen(disk)) != 0)
 			continue;
 		(void)snprintf(attr, sizeof attr, "%.63s/partition", de->d_name);
 		n = sysfs_number(disk, attr, 0);
@@ -114,20 +114,23 @@ static json_t *disks(const struct move *m)
 	return list;
 }
 
-/* The IPv4 default route's gateway of this interface, from /proc/net/route. */
+/* The IPv4 default route's gateway of this interface. Columns of /proc/net/route: name,
+ * destination, gateway, flags; the two addresses in hexadecimal as they lie in memory. */
 static json_t *gateway(const char *nic)
 {
-	char line[256], name[64], text[INET_ADDRSTRLEN];
-	unsigned long dest, gw;
-	unsigned flags;
+	char line[256], text[INET_ADDRSTRLEN], *save = NULL;
 
 	scoped(fclosep) FILE *f = fopen("/proc/net/route", "re");
 	while (f && fgets(line, sizeof line, f)) {
-		if (sscanf(line, "%63s %lx %lx %x", name, &dest, &gw, &flags) != 4 || dest ||
-		    strcmp(name, nic) || !(flags & 2))
+		const char *name = strtok_r(line, "\t", &save);
+		const char *dest = strtok_r(NULL, "\t", &save);
+		const char *gw = strtok_r(NULL, "\t", &save);
+
+		if (!name || !dest || !gw || strcmp(name, nic) != 0 || strtoul(dest, NULL, 16))
 			continue;
-		struct in_addr a = { .s_addr = (in_addr_t)gw };
-		return text_or_null(inet_ntop(AF_INET, &a, text, sizeof text));
+		struct in_addr a = { .s_addr = (in_addr_t)strtoul(gw, NULL, 16) };
+		if (a.s_addr)
+			return text_or_null(inet_ntop(AF_INET, &a, text, sizeof text));
 	}
 	return json_null();
 }
@@ -159,7 +162,7 @@ static json_t *addresses(const struct ifaddrs *all, const char *nic)
 	json_t *list = json_array();
 
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-		if (!i->ifa_addr || !i->ifa_netmask || strcmp(i->ifa_name, nic) ||
+		if (!i->ifa_addr || !i->ifa_netmask || strcmp(i->ifa_name, nic) != 0 ||
 		    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
 			continue;
 		json_t *a = address(i);
@@ -219,7 +222,7 @@ static json_t *root_device(void)
 	json_t *root = NULL;
 
 	for (unsigned at = 0; sysfs_next_mount(&at, &m);) {
-		if (strcmp(m.point, "/"))
+		if (strcmp(m.point, "/") != 0)
 			continue;
 		json_decref(root);
 		root = json_string(m.source);

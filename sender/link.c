@@ -540,7 +540,7 @@ static int check_peer(struct link *l, struct err *e)
 	X509_free(cert);
 	if (r)
 		return r;
-	if (memcmp(l->channel.spki, l->o.spki, DIGEST_LEN)) {
+	if (memcmp(l->channel.spki, l->o.spki, DIGEST_LEN) != 0) {
 		char hex[2 * DIGEST_LEN + 1];
 
 		digest_hex(l->channel.spki, DIGEST_LEN, hex);
@@ -552,15 +552,15 @@ static int check_peer(struct link *l, struct err *e)
 		return r;
 	}
 	SSL_get0_alpn_selected(l->ssl, &alpn, &len);
-	if (len != sizeof WIRE_ALPN - 1 || memcmp(alpn, WIRE_ALPN, len))
+	if (len != sizeof WIRE_ALPN - 1 || memcmp(alpn, WIRE_ALPN, len) != 0)
 		return err_set(e, ERR_PEER, EPROTO, "%s does not speak " WIRE_ALPN, l->where);
 	return 0;
 }
 
 static int read_hello(struct link *l, struct err *e)
 {
-	struct frame f;
-	const uint8_t *p;
+	struct frame f = { 0 };
+	const uint8_t *p = NULL;
 	int r = link_expect(l, FRAME_HELLO, HANDSHAKE_MS, &f, &p, e);
 
 	if (r < 0)

@@ -120,7 +120,7 @@ static bool nothing_changed(const struct move *m)
 		const struct move_disk *d = &m->disks[i];
 
 		if (!d->stamped || !source_stamp(d->source, now) ||
-		    memcmp(now, d->stamp, sizeof now))
+		    memcmp(now, d->stamp, sizeof now) != 0)
 			return false;
 	}
 	return m->rounds > 0;

@@ -72,7 +72,7 @@ static int number(const char *what, const char *text, uint64_t min, uint64_t max
 static int small_number(const char *what, const char *text, unsigned min, unsigned max,
 			unsigned *ret, struct err *e)
 {
-	uint64_t v;
+	uint64_t v = 0;
 	int r = number(what, text, min, max, &v, e);
 
 	if (!r)
@@ -104,7 +104,7 @@ int options_rate(const char *text, uint64_t *ret, struct err *e)
 		return err_set(e, ERR_USAGE, EINVAL, "--limit '%s': write 12Mbit, 10M or 500K",
 			       text);
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		if (strcmp(end, units[i].suffix))
+		if (strcmp(end, units[i].suffix) != 0)
 			continue;
 		if (!checked_mul(n, units[i].mul, &v))
 			break;
@@ -142,7 +142,7 @@ int options_disk(const char *text, struct disk_map *ret, struct err *e)
 
 static int add_disk(struct sender_options *o, const char *text, struct err *e)
 {
-	struct disk_map m;
+	struct disk_map m = { 0 };
 	int r;
 
 	if (o->n_disks == DISKS_MAX)

@@ -11,7 +11,7 @@
 #define RUN_BYTES (128 * MIB)
 #define MEASURE_BYTES (16 * MIB)
 /* Above this rate of the wire a core packs slower than the line takes plain bytes. */
-#define FAST_WIRE (300 * 1000000u)
+#define FAST_WIRE UINT64_C(300000000)
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {

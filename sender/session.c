@@ -35,15 +35,15 @@ static int prove_code(struct move *m, struct link *l, const struct pairing_code 
 	const struct pairing_channel *ch = link_channel(l);
 	struct msg_pair pair = { .version = WIRE_VERSION };
 	struct frame f = { .kind = FRAME_PAIR, .disk = FRAME_NO_DISK };
-	struct msg_welcome w;
+	struct msg_welcome w = { 0 };
 	uint8_t out[MSG_PAIR_LEN], proof[PROOF_LEN];
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	int r;
 
 	memcpy(pair.pub, m->store->pub, PUBKEY_LEN);
 	if (pairing_ticket(code, pair.ticket) || pairing_proof_tx(code, ch, pair.pub, pair.proof))
 		return err_set(e, ERR_SYS, EIO, "proof of the pairing code");
-	if (memcmp(pair.ticket, m->invite.ticket, TICKET_LEN))
+	if (memcmp(pair.ticket, m->invite.ticket, TICKET_LEN) != 0)
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "the invite's code and ticket do not belong together");
 	msg_pair_encode(&pair, out);
@@ -80,7 +80,7 @@ static int login(struct move *m, struct link *l, enum login_role role, uint64_t 
 	struct msg_login login = { .version = WIRE_VERSION, .role = role, .epoch = epoch };
 	struct frame f = { .kind = FRAME_LOGIN, .disk = FRAME_NO_DISK };
 	uint8_t out[MSG_LOGIN_LEN];
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	int r;
 
 	memcpy(login.task, m->store->task, TASK_ID_LEN);
@@ -95,7 +95,7 @@ static int login(struct move *m, struct link *l, enum login_role role, uint64_t 
 	if (r < 0)
 		return r;
 	r = msg_welcome_decode(p, f.length, ret, e);
-	if (!r && (!ret->epoch || memcmp(ret->task, m->store->task, TASK_ID_LEN)))
+	if (!r && (!ret->epoch || memcmp(ret->task, m->store->task, TASK_ID_LEN) != 0))
 		r = err_set(e, ERR_PEER, EPROTO, "welcome to another task, or without an epoch");
 	return r;
 }
@@ -109,7 +109,7 @@ int session_open_disk(struct link *l, const struct move_disk *d, struct msg_open
 				 .physical_sector = i->physical_sector };
 	struct frame f = { .kind = FRAME_OPEN, .disk = (uint8_t)d->n };
 	uint8_t out[MSG_OPEN_LEN];
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	int r;
 
 	(void)snprintf(open.identity, sizeof open.identity, "%.30s %.60s", i->model, i->serial);
@@ -126,7 +126,7 @@ int session_open_disk(struct link *l, const struct move_disk *d, struct msg_open
 static int open_disk(struct move *m, struct session *s, struct move_disk *d, struct err *e)
 {
 	const struct source_info *i = source_info(d->source);
-	struct msg_opened opened;
+	struct msg_opened opened = { 0 };
 	char name[32];
 	int r;
 
@@ -202,7 +202,7 @@ void session_close(struct session *s, bool polite)
 
 int session_open_data(struct move *m, const struct session *s, struct link **ret, struct err *e)
 {
-	struct msg_welcome w;
+	struct msg_welcome w = { 0 };
 	struct link *l = NULL;
 	int r = connect_link(m, &l, e);
 
@@ -221,7 +221,7 @@ static int take_claims(struct move_disk *d, const uint8_t *p, size_t len, struct
 	int r = 0;
 
 	for (size_t at = 0; !r && at < len; at += HAVE_ENTRY_LEN) {
-		struct have_entry have;
+		struct have_entry have = { 0 };
 
 		r = have_entry_decode(p + at, &have, e);
 		if (!r)
@@ -235,7 +235,7 @@ int session_learn(struct session *s, struct move_disk *d, struct err *e)
 	struct msg_have_ask ask = { .block = 0, .count = table_blocks(d->table) };
 	struct frame f = { .kind = FRAME_HAVE_ASK, .disk = (uint8_t)d->n };
 	uint8_t out[MSG_HAVE_ASK_LEN];
-	const uint8_t *p;
+	const uint8_t *p = NULL;
 	int r;
 
 	table_forget_claims(d->table);

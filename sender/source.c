@@ -138,16 +138,18 @@ int source_read(struct source *s, void *buf, size_t len, uint64_t off, struct er
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = pread(s->fd, (uint8_t *)buf + done, len - done, (off_t)(off + done));
+		uint64_t at = off + done;
+		ssize_t n = pread(s->fd, (uint8_t *)buf + done, len - done, (off_t)at);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_set(e, ERR_DISK, errno, "read source '%s' at byte %llu",
-				       s->info.path, (unsigned long long)(off + done));
+			return err_set(e, ERR_DISK, errno, "read source '%s' at byte %ju",
+				       s->info.path, (uintmax_t)at);
 		if (!n)
 			return err_set(e, ERR_DISK, EIO,
-				       "source '%s' ends at byte %llu: it became shorter",
-				       s->info.path, (unsigned long long)(off + done));
+				       "source '%s' ends at byte %ju: it became shorter",
+				       s->info.path, (uintmax_t)at);
 		done += (size_t)n;
 	}
 	/* Buffered because O_DIRECT was refused: do not keep pages that may grow old. */

@@ -71,7 +71,7 @@ static int load_key(struct store *s, struct err *e)
 		r = pairing_key_make(s->priv, s->pub, e);
 		if (!r) {
 			digest_hex(s->priv, sizeof s->priv, text);
-			(void)strcat(text, "\n");
+			memcpy(text + 2 * sizeof s->priv, "\n", 2);
 			r = write_small(s, "key", text, e);
 		}
 	}

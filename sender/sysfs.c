@@ -166,7 +166,7 @@ bool sysfs_mount_device(const char *point, dev_t *ret)
 	bool found = false;
 
 	for (unsigned at = 0; sysfs_next_mount(&at, &m);) {
-		if (strcmp(m.point, point))
+		if (strcmp(m.point, point) != 0)
 			continue;
 		*ret = m.dev; /* the last one covers the others */
 		found = true;

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 
 #define HEADER_LEN 64
-#define MAGIC "TRANSTB1"
+static const uint8_t magic[8] = { 0x54, 0x52, 0x41, 0x4e, 0x53, 0x54, 0x42, 0x31 }; /* "TRANSTB1" */
 
 struct table {
 	int fd;
@@ -31,7 +31,7 @@ static void header_make(uint8_t h[static HEADER_LEN], const uint8_t task[static 
 			uint64_t size, uint32_t block_size)
 {
 	memset(h, 0, HEADER_LEN);
-	memcpy(h, MAGIC, 8);
+	memcpy(h, magic, sizeof magic);
 	memcpy(h + 8, task, TASK_ID_LEN);
 	put_be64(h + 24, size);
 	put_be32(h + 32, block_size);
@@ -73,7 +73,7 @@ int table_open(int dirfd, const char *name, const uint8_t task[static TASK_ID_LE
 	if (t->fd < 0 || fstat(t->fd, &st))
 		return err_set(e, ERR_SYS, errno, "open digest table '%s'", name);
 	if ((uint64_t)st.st_size != t->len || pread(t->fd, have, HEADER_LEN, 0) != HEADER_LEN ||
-	    memcmp(have, want, HEADER_LEN)) {
+	    memcmp(have, want, HEADER_LEN) != 0) {
 		int r = begin_anew(t, want, name, e);
 		if (r)
 			return r;

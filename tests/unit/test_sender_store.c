@@ -15,7 +15,7 @@ static char dir[64], state_dir[96];
 static int set_up(void **state)
 {
 	(void)state;
-	(void)strcpy(dir, "/tmp/transit-store.XXXXXX");
+	(void)snprintf(dir, sizeof dir, "/tmp/transit-store.XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(state_dir, sizeof state_dir, "%s/state", dir);
 	return 0;

@@ -19,7 +19,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	(void)strcpy(f->dir, "/tmp/transit-source.XXXXXX");
+	(void)snprintf(f->dir, sizeof f->dir, "/tmp/transit-source.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	(void)snprintf(f->path, sizeof f->path, "%s/disk", f->dir);
 	*state = f;
@@ -137,7 +137,7 @@ static void a_source_is_open_for_reading_only(void **state)
 		if (n <= 0)
 			continue;
 		target[n] = 0;
-		if (strcmp(target, f->path))
+		if (strcmp(target, f->path) != 0)
 			continue;
 		seen = true;
 		assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	(void)strcpy(f->dir, "/tmp/transit-table.XXXXXX");
+	(void)snprintf(f->dir, sizeof f->dir, "/tmp/transit-table.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	f->dirfd = open(f->dir, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(table_open(f->dirfd, "t", task, SIZE, 65536, &f->t, NULL), 0);
