@@ -2,6 +2,6 @@
 # Sockets, frames, rings and disks: each role against test ends of its channels.
 unit(ipc receiver_data)
 unit(ring receiver_data)
-#unit(listener receiver_data)
+unit(listener receiver_data)
 unit(writer_role receiver_data)
 unit(conn receiver_data Threads::Threads)
