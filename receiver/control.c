@@ -185,7 +185,7 @@ int control_open(struct event_base *base, const char *path, control_fn *fn, stru
 		 struct control **ret, struct err *e)
 {
 	struct control *c;
-	int fd, r = bind_socket(path, &fd, e);
+	int fd = -1, r = bind_socket(path, &fd, e);
 
 	if (r)
 		return r;
