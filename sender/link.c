@@ -192,10 +192,13 @@ static int drain(struct link *l, struct err *e)
 
 static int encrypt(struct link *l, const void *data, size_t len, struct err *e)
 {
-	if (!len)
-		return 0;
-	if (SSL_write(l->ssl, data, (int)len) != (int)len)
-		return tls_err(e, ERR_NET, "send");
+	const uint8_t *p = data;
+
+	/* One record at a time: that is what partial writes mean. */
+	for (size_t done = 0, n = 0; done < len; done += n) {
+		if (SSL_write_ex(l->ssl, p + done, len - done, &n) != 1)
+			return tls_err(e, ERR_NET, "send");
+	}
 	l->since_rekey += len;
 	return 0;
 }
