@@ -167,7 +167,7 @@ static void append_to(json_t *request, const char *key, json_t *v)
 
 static int pair_option(int which, struct pair_options *p, struct err *e)
 {
-	json_int_t ttl;
+	json_int_t ttl = 0;
 	json_t *disks;
 	int r;
 
