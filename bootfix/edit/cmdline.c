@@ -19,7 +19,7 @@ bool cmdline_next(const char *text, struct span *rest, struct cmdline_token *ret
 		else if (p[n] == '=' && !eq)
 			eq = n;
 	}
-	*ret = (struct cmdline_token){ .all = { rest->off + begin, n - begin } };
+	*ret = (struct cmdline_token){ .all = { rest->off + begin, n - begin }, .gap = begin };
 	ret->key = (struct span){ ret->all.off, eq ? eq - begin : n - begin };
 	ret->value = (struct span){ rest->off + (eq ? eq + 1 : n), eq ? n - eq - 1 : 0 };
 	ret->has_value = eq != 0;
@@ -47,14 +47,7 @@ bool cmdline_find(const char *text, struct span line, const char *key, struct cm
 	return found;
 }
 
-int cmdline_drop(struct edits *ed, const char *text, struct span line,
-		 const struct cmdline_token *t, struct err *e)
+int cmdline_drop(struct edits *ed, const struct cmdline_token *t, struct err *e)
 {
-	struct span gone = t->all;
-
-	while (gone.off > line.off && is_blank(text[gone.off - 1])) {
-		gone.off--;
-		gone.len++;
-	}
-	return edits_add(ed, gone, "", e);
+	return edits_add(ed, (struct span){ t->all.off - t->gap, t->all.len + t->gap }, "", e);
 }

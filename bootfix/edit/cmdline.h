@@ -17,6 +17,7 @@ struct cmdline_token {
 	struct span key;
 	struct span value; /* without quotes around it; length 0 at the end of key when bare */
 	bool has_value;
+	size_t gap; /* blanks in front of it that are separators: an escaped one is not */
 };
 
 /* Takes the next token off ${rest}. */
@@ -25,8 +26,8 @@ bool cmdline_next(const char *text, struct span *rest, struct cmdline_token *ret
 /* The last token with that key: the kernel lets the last root= win. */
 bool cmdline_find(const char *text, struct span line, const char *key, struct cmdline_token *ret);
 
-/* Removes the token and the blanks in front of it that belong to ${line}. */
-int cmdline_drop(struct edits *ed, const char *text, struct span line,
-		 const struct cmdline_token *t, struct err *e) __attribute__((warn_unused_result));
+/* Removes the token and the blanks in front of it. */
+int cmdline_drop(struct edits *ed, const struct cmdline_token *t, struct err *e)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -55,10 +55,10 @@ static bool kernel_has_initrd(const struct guest *g, const char *text, struct sp
 	return false;
 }
 
-static int drop(struct look *k, struct span line, const struct cmdline_token *t, struct err *e)
+static int drop(struct look *k, const struct cmdline_token *t, struct err *e)
 {
 	k->n_gone++;
-	return cmdline_drop(&k->ed, k->text, line, t, e);
+	return cmdline_drop(&k->ed, t, e);
 }
 
 static int on_root(struct look *k, const struct cmdline_token *t, bool initrd, struct err *e)
@@ -91,7 +91,7 @@ static int on_root(struct look *k, const struct cmdline_token *t, bool initrd, s
 }
 
 /* A wrong resume= makes the boot wait, some for ever; no resume= costs nothing. */
-static int on_resume(struct look *k, struct span line, const struct cmdline_token *t, struct err *e)
+static int on_resume(struct look *k, const struct cmdline_token *t, struct err *e)
 {
 	struct spec_answer a;
 	char spec[512];
@@ -100,7 +100,7 @@ static int on_resume(struct look *k, struct span line, const struct cmdline_toke
 		return 0;
 	a = spec_answer(k->g, spec, false);
 	if (a.fate == SPEC_GONE)
-		return drop(k, line, t, e);
+		return drop(k, t, e);
 	if (a.fate != SPEC_CHANGE)
 		return 0;
 	k->n_resume++;
@@ -131,9 +131,9 @@ static int edit_line(struct look *k, struct span line, bool initrd, struct err *
 		if (piece_is(key, "root") || piece_is(key, "boot") || piece_is(key, "cryptdevice"))
 			r = on_root(k, &t, initrd, e);
 		else if (piece_is(key, "resume"))
-			r = on_resume(k, line, &t, e);
+			r = on_resume(k, &t, e);
 		else if (piece_is(key, "resume_offset") && resume_is_gone(k, line))
-			r = drop(k, line, &t, e);
+			r = drop(k, &t, e);
 	}
 	return r;
 }

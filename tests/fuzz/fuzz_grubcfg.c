@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 			while (cmdline_next(text, &rest, &t)) {
 				int r = t.has_value ? edits_add(&ed, t.value, "x", NULL)
-						    : cmdline_drop(&ed, text, line.args, &t, NULL);
+						    : cmdline_drop(&ed, &t, NULL);
 
 				if (r < 0)
 					abort();
