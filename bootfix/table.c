@@ -150,6 +150,10 @@ static int run_parted(const struct scratch *s, unsigned grow, uint64_t *ret_end,
 	scoped(disk_destroyp) PedDisk *disk = ped_disk_new(dev);
 	if (!disk)
 		return refused(s->d, "does not accept the partition table", e);
+	/* Old tools wanted whole cylinders; up to 8 MiB at the end would be lost to them. */
+	if (ped_disk_is_flag_available(disk, PED_DISK_CYLINDER_ALIGNMENT) &&
+	    !ped_disk_set_flag(disk, PED_DISK_CYLINDER_ALIGNMENT, 0))
+		return refused(s->d, "insists on cylinders", e);
 	if (grow) {
 		int r = grow_partition(s->d, disk, grow, ret_end, e);
 
@@ -234,6 +238,27 @@ static int collect(const struct scratch *s, struct table_changes *c, struct err 
 	return 0;
 }
 
+/* On an MBR that does not begin with boot code libparted writes its own, and a new disk id with it,
+ * which every PARTUUID is made of. Of its sector 0 we take the one entry that was to change. */
+static int keep_mbr(const struct scratch *s, unsigned grow, struct err *e)
+{
+	enum { ENTRIES = 446, ENTRY = 16 };
+	uint8_t sector[512], entry[ENTRY];
+	off_t at = ENTRIES + ((off_t)grow - 1) * ENTRY;
+	int r;
+
+	if (s->d->table != TABLE_MBR || grow < 1 || grow > 4)
+		return 0;
+	r = disk_read(s->d, 0, sector, sizeof sector, e);
+	if (r < 0)
+		return r;
+	if (pread(s->fd, entry, sizeof entry, at) != ENTRY ||
+	    pwrite(s->fd, sector, sizeof sector, 0) != sizeof sector ||
+	    pwrite(s->fd, entry, sizeof entry, at) != ENTRY)
+		return err_set(e, ERR_SYS, errno, "table of disk %u", s->d->n);
+	return 0;
+}
+
 int table_compute(const struct disk *d, unsigned grow, struct table_changes *ret, struct err *e)
 {
 	scoped(scratch_closep) struct scratch s = { .fd = -1, .d = d };
@@ -242,6 +267,8 @@ int table_compute(const struct disk *d, unsigned grow, struct table_changes *ret
 
 	if (!r)
 		r = run_parted(&s, grow, &c.grown_end, e);
+	if (!r)
+		r = keep_mbr(&s, grow, e);
 	if (!r)
 		r = collect(&s, &c, e);
 	if (r < 0)
