@@ -250,6 +250,8 @@ main() {
 	cp "$tree/boot/vmlinuz-$version" "$out/vmlinuz.new"
 	mv "$out/vmlinuz.new" "$out/vmlinuz"
 	mv "$out/initrd.img.new" "$out/initrd.img"
+	# For who adds modules of the same kernel, see README.md.
+	echo "$tree" >"$out/.kernel"
 	echo "$stamp" >"$out/.inputs"
 	printf 'appliance: %s, kernel %s KiB, initrd %s KiB (%s KiB unpacked)\n' "$version" \
 		$(($(stat -c %s "$out/vmlinuz") / 1024)) $(($(stat -c %s "$out/initrd.img") / 1024)) \

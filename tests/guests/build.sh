@@ -103,15 +103,16 @@ write_env() {
 
 # The loader is installed by the guest's own programs, in a machine of its own.
 install_loader() {
-	local out=$1 work=$2 vars=- disks=()
+	local out=$1 work=$2 vars=- disks=() modules=()
 	"$top/appliance/build.sh" "$lab_image" >&2
 	guest_lab >"$work/lab-script"
 	if [[ $guest_firmware = uefi ]]; then
 		vars=$out/vars.fd
 		cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
+		modules+=("$(find "$(cat "$lab_image/.kernel")" -name 'efivarfs.ko*')")
 	fi
 	for ((i = 0; i < guest_disks; i++)); do disks+=("$out/disk$i.raw"); done
-	lab_run "$work/lab-script" "$out/lab.log" "$vars" "${guest_lab_modules[@]}" -- "${disks[@]}" ||
+	lab_run "$work/lab-script" "$out/lab.log" "$vars" "${modules[@]}" -- "${disks[@]}" ||
 		{ tail -n 30 "$out/lab.log" >&2 && die "$guest: the boot loader was not installed, see $out/lab.log"; }
 }
 
@@ -142,7 +143,7 @@ main() {
 	out=$(realpath -m "$2")/$guest
 	check_host
 	# shellcheck disable=SC2034
-	guest_lab_modules=() guest_data_marker=''
+	guest_data_marker=''
 	# shellcheck disable=SC1090
 	. "$here/$guest/guest.bash"
 	stamp=$(digest_inputs)
