@@ -284,7 +284,8 @@ int initramfs_supplement(const struct initramfs *im, size_t img_len, const struc
 	if (snprintf(dir, sizeof dir, "%slib/modules/%s", im->usr_lib ? "usr/" : "",
 		     files->version) >= (int)sizeof dir)
 		return err_set(e, ERR_GUEST, ENAMETOOLONG, "kernel version");
-	r = add_marker(&c, files->version, missing, e);
+	/* The marker speaks of modules: it makes later plans keep the drop-in. */
+	r = missing->n ? add_marker(&c, files->version, missing, e) : 0;
 	for (size_t i = 0; !r && i < missing->n; i++) {
 		const struct modules_entry *en = modules_find(m, missing->v[i]);
 

@@ -413,7 +413,11 @@ static void selinux_is_kept_or_made_permissive_on_request(void **state)
 
 #define K "6.1.0-9-amd64"
 
-static void make_initrd(const char *tree, const char *first, const char *module)
+static const char *const module_files[] = { "kernel/virtio.ko.xz", "kernel/virtio_pci.ko.xz",
+					    "kernel/virtio_blk.ko.xz" };
+enum { N_MODULES = sizeof module_files / sizeof module_files[0] };
+
+static void make_initrd(const char *tree, const char *first, bool complete)
 {
 	struct buf b = { 0 };
 	struct cpio_out c = { .out = &b };
@@ -422,8 +426,12 @@ static void make_initrd(const char *tree, const char *first, const char *module)
 	assert_int_equal(cpio_out_file(&c, "sbin/udevd", 0755, "", 0, NULL), 0);
 	assert_int_equal(
 	    cpio_out_file(&c, "conf/conf.d/resume", 0644, "RESUME=/dev/sda2\n", 17, NULL), 0);
-	if (module)
-		assert_int_equal(cpio_out_file(&c, module, 0644, "", 0, NULL), 0);
+	for (size_t i = 0; complete && i < N_MODULES; i++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof path, "usr/lib/modules/" K "/%s", module_files[i]);
+		assert_int_equal(cpio_out_file(&c, path, 0644, "", 0, NULL), 0);
+	}
 	assert_int_equal(cpio_out_end(&c, NULL), 0);
 	spill(tree, "/boot/initrd.img-" K, b.data, b.len, "wb");
 	buf_free(&b);
@@ -434,19 +442,17 @@ static void make_kernel(char *tree, size_t size)
 	static const char dep[] = "kernel/virtio.ko.xz:\nkernel/virtio_pci.ko.xz: "
 				  "kernel/virtio.ko.xz\nkernel/virtio_blk.ko.xz: "
 				  "kernel/virtio.ko.xz\n";
-	static const char *const files[] = { "kernel/virtio.ko.xz", "kernel/virtio_pci.ko.xz",
-					     "kernel/virtio_blk.ko.xz" };
 
 	copy_tree(TESTS_DIR "/golden/edit/debian-bios/in", tree, size);
 	spill(tree, "/usr/lib/modules/" K "/modules.dep", dep, strlen(dep), "wb");
 	spill(tree, "/usr/lib/modules/" K "/modules.alias", "", 0, "wb");
 	spill(tree, "/usr/lib/modules/" K "/modules.builtin",
 	      "kernel/virtio_scsi.ko\nkernel/sd_mod.ko\n", 39, "wb");
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < N_MODULES; i++) {
 		char path[128];
 
-		(void)snprintf(path, sizeof path, "/usr/lib/modules/" K "/%s", files[i]);
-		spill(tree, path, files[i], strlen(files[i]), "wb");
+		(void)snprintf(path, sizeof path, "/usr/lib/modules/" K "/%s", module_files[i]);
+		spill(tree, path, module_files[i], strlen(module_files[i]), "wb");
 	}
 }
 
@@ -466,7 +472,7 @@ static void a_short_image_gets_a_supplement_and_a_drop_in_once(void **state)
 
 	(void)state;
 	make_kernel(tree, sizeof tree);
-	make_initrd(tree, "conf/initramfs.conf", NULL);
+	make_initrd(tree, "conf/initramfs.conf", false);
 	plan_virtio(&g, &p, tree);
 	assert_int_equal(p.n_actions, 2);
 	assert_int_equal(p.actions[0].kind, A_APPEND);
@@ -490,6 +496,32 @@ static void a_short_image_gets_a_supplement_and_a_drop_in_once(void **state)
 	remove_tree(tree);
 }
 
+/* Only its stale RESUME= is changed: the guest's own tool got virtio right by itself. */
+static void a_complete_image_gets_no_modules_and_no_drop_in(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	make_kernel(tree, sizeof tree);
+	make_initrd(tree, "conf/initramfs.conf", true);
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_int_equal(p.actions[0].kind, A_APPEND);
+	assert_true(p.actions[0].data.len < 2048);
+	assert_null(memmem(p.actions[0].data.data, p.actions[0].data.len, ".ko", 3));
+	act(&p, tree);
+	plan_free(&p);
+	guest_free(&g);
+
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 0);
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void a_fixed_module_list_is_not_appended_to(void **state)
 {
 	char tree[64];
@@ -498,7 +530,7 @@ static void a_fixed_module_list_is_not_appended_to(void **state)
 
 	(void)state;
 	make_kernel(tree, sizeof tree);
-	make_initrd(tree, "bin/nash", NULL);
+	make_initrd(tree, "bin/nash", false);
 	plan_virtio(&g, &p, tree);
 	assert_int_equal(p.n_actions, 0);
 	assert_true(found(&p, "virtio", LEVEL_WARN, "a fixed module list"));
@@ -517,7 +549,7 @@ static void a_kernel_without_the_wished_bus_blocks(void **state)
 
 	(void)state;
 	make_kernel(tree, sizeof tree);
-	make_initrd(tree, "conf/initramfs.conf", NULL);
+	make_initrd(tree, "conf/initramfs.conf", false);
 	spill(tree, "/usr/lib/modules/" K "/modules.builtin", "", 0, "wb");
 	open_guest(&g, tree, true);
 	(void)snprintf(g.facts.target_bus, sizeof g.facts.target_bus, "virtio-scsi");
@@ -561,6 +593,7 @@ int main(void)
 		cmocka_unit_test(a_uuid_that_two_volumes_have_is_not_written),
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
+		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
 		cmocka_unit_test(a_fixed_module_list_is_not_appended_to),
 		cmocka_unit_test(a_kernel_without_the_wished_bus_blocks),
 		cmocka_unit_test(a_broken_image_is_left_alone_and_said),
