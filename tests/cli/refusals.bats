@@ -24,17 +24,29 @@ push_once() { run send push --invite "${1:-$WORK/invite}" --disk "$WORK/source=0
 # The port as a stranger sees it.
 to_port() { timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$LISTEN_PORT; cat >&3; cat <&3" || true; }
 
-@test "a wrong pairing code is refused by name" {
+@test "an invite of an earlier pairing is refused by name" {
 	start_receiver "0=$WORK/target"
 	pair 0
-	local other
-	other=$(jq -r .code "$WORK/invite")
+	cp "$WORK/invite" "$WORK/old"
 	ctl unpair
 	pair 0
-	jq --arg c "$other" '.code = $c' "$WORK/invite" >"$WORK/wrong" && chmod 600 "$WORK/wrong"
-	push_once "$WORK/wrong"
+	push_once "$WORK/old"
 	echo "$output"
 	[[ $status -eq 4 && ($output == *wrong-code* || $output == *code-expired*) ]]
+	nothing_written
+}
+
+@test "a code put into another invite is refused before anything is sent" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	cp "$WORK/invite" "$WORK/old"
+	ctl unpair
+	pair 0
+	jq --arg c "$(jq -r .code "$WORK/old")" '.code = $c' "$WORK/invite" >"$WORK/wrong"
+	chmod 600 "$WORK/wrong"
+	push_once "$WORK/wrong"
+	echo "$output"
+	[[ $status -ne 0 && $output == *code* ]]
 	nothing_written
 }
 
@@ -203,7 +215,7 @@ to_port() { timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$LISTEN_PORT; cat >&3
 	truncate -s 60M "$WORK/target"
 	start_receiver "0=$WORK/target"
 	pair 0
-	send push --invite "$WORK/invite" --disk "$WORK/source=0" --once --limit 10M 2>/dev/null 3>&- &
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --once --limit 10M 2>/dev/null 3>&- &
 	OTHER_PID=$!
 	sleep 2
 	kill -KILL "$OTHER_PID"

@@ -28,7 +28,7 @@ push_until_done() {
 }
 
 begin_push() {
-	send push --invite "$WORK/invite" --disk "$WORK/source=0" --once --limit "$RATE" --retry 30 --json \
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --once --limit "$RATE" --retry 30 --json \
 		>"$WORK/first.json" 2>>"$WORK/push.log" 3>&- &
 	SENDER_PID=$!
 }

@@ -30,7 +30,7 @@ pss_now() {
 	done
 	start_receiver "0=$WORK/target"
 	pair 0
-	send push --invite "$WORK/invite" --disk "$WORK/source=0" --connections 4 --once 2>"$WORK/push.log" 3>&- &
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --connections 4 --once 2>"$WORK/push.log" 3>&- &
 	SENDER_PID=$!
 	while kill -0 "$SENDER_PID" 2>/dev/null; do
 		now=$(pss_now)
