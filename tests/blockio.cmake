@@ -11,7 +11,12 @@ foreach(name journal writer)
   target_link_options(test_${name} PRIVATE -Wl,--wrap=pwrite64,--wrap=fdatasync,--wrap=fsync
                       -Wl,--wrap=renameat,--wrap=ftruncate64,--wrap=unlinkat)
 endforeach()
-set_tests_properties(unit/writer PROPERTIES TIMEOUT 300)
+# The same with thousands of histories, outside the minute-long loop.
+foreach(name journal writer)
+  add_test(NAME fault/power-cut-${name} COMMAND test_${name})
+  set_tests_properties(fault/power-cut-${name} PROPERTIES LABELS fault TIMEOUT 1800
+                       ENVIRONMENT TRANSIT_SEEDS=2000)
+endforeach()
 
 add_executable(test_golden_frames ${CMAKE_CURRENT_LIST_DIR}/golden/test_frames.c)
 target_include_directories(test_golden_frames PRIVATE ${CMAKE_CURRENT_LIST_DIR}/support)

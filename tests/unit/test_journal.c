@@ -467,7 +467,7 @@ static void a_power_cut_at_any_line_of_a_compaction_loses_nothing(void **state)
 	bool died;
 
 	do {
-		for (uint64_t seed = 1; seed <= 8; seed++) {
+		for (uint64_t seed = 1; seed <= 3; seed++) {
 			char path[128];
 			struct err e = { 0 };
 
@@ -546,7 +546,7 @@ static void one_history(struct fixture *f, uint64_t seed)
 static void after_a_power_cut_all_that_was_synced_is_claimed(void **state)
 {
 	const char *seeds = getenv("TRANSIT_SEEDS");
-	uint64_t n = seeds ? strtoull(seeds, NULL, 10) : 1000;
+	uint64_t n = seeds ? strtoull(seeds, NULL, 10) : 300;
 
 	for (uint64_t seed = 1; seed <= n; seed++)
 		one_history(*state, seed);
