@@ -31,6 +31,8 @@ struct freeze {
 	pid_t watcher;
 	int pipe_fd; /* closing it tells the watcher to thaw */
 	unsigned limit_s;
+	bool reaped;
+	int status; /* of the watcher, once reaped */
 };
 
 static bool on_our_disks(const struct move *m, dev_t dev)
@@ -221,18 +223,25 @@ int freeze_begin(struct move *m, struct freeze **ret, struct freeze_report *repo
 	return 0;
 }
 
+bool freeze_is_over(struct freeze *f)
+{
+	if (!f->reaped && waitpid(f->watcher, &f->status, WNOHANG) == f->watcher)
+		f->reaped = true;
+	return f->reaped;
+}
+
 int freeze_end(struct freeze *f, struct err *e)
 {
-	int status = 0, r;
+	int r;
 
 	if (!f)
 		return 0;
 	(void)close(f->pipe_fd);
-	while (waitpid(f->watcher, &status, 0) < 0 && errno == EINTR)
+	while (!f->reaped && waitpid(f->watcher, &f->status, 0) < 0 && errno == EINTR)
 		;
 	r = detach_tables(f->m, false, e);
-	if (!r && (!WIFEXITED(status) || WEXITSTATUS(status) == WATCH_TIMED_OUT))
-		r = err_set(e, ERR_SYS, ETIMEDOUT,
+	if (!r && (!WIFEXITED(f->status) || WEXITSTATUS(f->status) == WATCH_TIMED_OUT))
+		r = err_set(e, ERR_SYS, 0,
 			    "file systems were thawed after %u s, before the round ended: run "
 			    "'sync' until little changes, or raise --freeze-limit",
 			    f->limit_s);

@@ -30,7 +30,9 @@ struct freeze;
 
 /* Freezes what can be frozen; what cannot is in the report, and was synced. */
 int freeze_begin(struct move *m, struct freeze **ret, struct freeze_report *report, struct err *e);
-/* Thaws. -ETIMEDOUT (ERR_WRONG_STATE) when the time limit thawed before: what was read since may
+/* True once the time limit has thawed: what is read from then on is of no use. */
+bool freeze_is_over(struct freeze *f);
+/* Thaws. Fails (ERR_SYS) when the time limit thawed before: what was read since may
  * not be of one moment. NULL does nothing. */
 int freeze_end(struct freeze *f, struct err *e);
 

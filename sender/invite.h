@@ -29,7 +29,7 @@ struct invite {
 	struct address addresses[ADDRESSES_MAX];
 	unsigned n_addresses;
 	uint8_t spki[DIGEST_LEN];
-	uint8_t ticket[TICKET_LEN];
+	uint8_t ticket[TICKET_LEN]; /* shown to people; what is proved is made from the code */
 	char code_text[CODE_TEXT_LEN];
 	struct invite_disk disks[DISKS_MAX];
 	unsigned n_disks;

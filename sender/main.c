@@ -142,21 +142,22 @@ static int quiet_round(struct transfer *t, struct freeze_report *report, struct 
 	struct err thaw = { 0 };
 	int r, back;
 
-	/* Connected before, so that nothing stands still while a connection is made. */
 	if (!t->m->o->no_freeze) {
 		r = freeze_begin(t->m, &f, report, e);
 		if (r)
 			return r;
 	}
 	t->silent = f && !isatty(STDERR_FILENO);
+	t->frozen = f;
 	r = transfer_round(t, e);
 	back = freeze_end(f, &thaw);
 	t->silent = false;
+	t->frozen = NULL;
 	if (f)
 		say_frozen(report);
-	if (r || !back)
+	if (!back)
 		return r;
-	*e = thaw;
+	*e = thaw; /* it is why the round ended, too */
 	return back;
 }
 
@@ -187,7 +188,7 @@ static int send_all(struct move *m, struct freeze_report *report, struct err *e)
 	bool final = m->o->once || m->o->final;
 	int r = 0;
 
-	transfer_init(&t, m);
+	transfer_init(&t, m, &stop_flag);
 	if (!m->o->final)
 		r = transfer_round(&t, e);
 	if (!r && final)

@@ -14,9 +14,9 @@
 #define PAUSE_MAX_MS 10000
 #define STATE_LINE_MS 5000
 
-void transfer_init(struct transfer *t, struct move *m)
+void transfer_init(struct transfer *t, struct move *m, atomic_bool *stop)
 {
-	*t = (struct transfer){ .m = m, .pause_ms = PAUSE_MIN_MS };
+	*t = (struct transfer){ .m = m, .stop = stop, .pause_ms = PAUSE_MIN_MS };
 }
 
 void transfer_close(struct transfer *t, bool polite)
@@ -75,9 +75,23 @@ static bool try_again(struct transfer *t, const struct err *e)
 	return !stopping(t);
 }
 
+struct tick {
+	struct transfer *t;
+	struct progress progress;
+};
+
+static void on_tick(void *arg)
+{
+	struct tick *tick = arg;
+
+	progress_tick(&tick->progress);
+	if (tick->t->frozen && freeze_is_over(tick->t->frozen))
+		atomic_store(tick->t->stop, true);
+}
+
 static int one_round(struct transfer *t, struct err *e)
 {
-	struct progress p;
+	struct tick tick = { .t = t };
 	char what[32];
 	int r = ensure_session(t, e);
 
@@ -86,10 +100,10 @@ static int one_round(struct transfer *t, struct err *e)
 	if (r)
 		return r;
 	(void)snprintf(what, sizeof what, "round %u", t->m->rounds + 1);
-	progress_begin(&p, t->m, what);
-	p.quiet |= t->silent;
-	r = round_run(t->m, &t->session, progress_tick, &p, e);
-	progress_end(&p);
+	progress_begin(&tick.progress, t->m, what);
+	tick.progress.quiet |= t->silent;
+	r = round_run(t->m, &t->session, on_tick, &tick, e);
+	progress_end(&tick.progress);
 	return r;
 }
 

@@ -9,18 +9,21 @@
 #ifndef SENDER_TRANSFER_H
 #define SENDER_TRANSFER_H
 
+#include "freeze.h"
 #include "session.h"
 
 struct transfer {
 	struct move *m;
 	struct session session;
 	bool open;
-	bool silent;      /* nothing may be printed now (a frozen file system may hold the log) */
-	uint64_t lost_ms; /* when the trouble began; 0: none */
+	bool silent; /* nothing may be printed now: a frozen file system may hold the log */
+	struct freeze *frozen; /* borrowed; when its time is over, so is the round */
+	atomic_bool *stop;     /* that of the move, to end such a round; borrowed */
+	uint64_t lost_ms;      /* when the trouble began; 0: none */
 	unsigned pause_ms;
 };
 
-void transfer_init(struct transfer *t, struct move *m);
+void transfer_init(struct transfer *t, struct move *m, atomic_bool *stop);
 /* One whole round. */
 int transfer_round(struct transfer *t, struct err *e);
 /* Seal what the tables say, wait for the verdict. */
