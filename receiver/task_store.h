@@ -5,8 +5,8 @@
  * Shape   JSON, version 1, all keys always there; nothing secret (the pin is a public key).
  * Order   store.h: the old file or the new one. Beside it in STATE/task: facts.json,
  *         manifest.json, disk-N/ (journal and lists, the writers'), bootfix/ and its reports.
- * Trust   a file that does not fit in every key, type and range is refused at start with the key's
- *         name: a task that is half understood must not write disks.
+ * Trust   a file that does not fit in every key, type and range is refused at start, in
+ *         words: a task that is half understood must not write disks.
  */
 #ifndef RECEIVER_TASK_STORE_H
 #define RECEIVER_TASK_STORE_H

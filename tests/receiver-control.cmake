@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Options, the task and its store, codes and pins, the keeper between played ends.
+unit(config receiver_core)
+unit(task_state receiver_core)
+unit(task_store receiver_core)
+unit(tickets receiver_core)
+unit(keeper_login receiver_core)
