@@ -488,6 +488,10 @@ void keeper_on_open(struct keeper *k, struct keeper_peer *p, const struct ipc_ms
 		keeper_peer_refuse(k, p, WIRE_STALE_EPOCH, "a newer session has begun");
 		return;
 	}
+	if (k->fix.what != FIX_NONE) {
+		keeper_peer_refuse(k, p, WIRE_STATE, "bootfix is looking at the disks: try again");
+		return;
+	}
 	if (!may_open(k, p, m->disk, &o))
 		return;
 	/* The sender wants to write, so what is being read again is not the last word. */
