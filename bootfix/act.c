@@ -127,6 +127,7 @@ static int look_at_fs(const struct guest *g, unsigned disk, unsigned number, str
 		return r;
 	v = g->vols[vol];
 	v.fs_size = 0;
+	disk_forget(&g->disks[disk]);
 	r = fs_size(&g->disks[disk], &v, e);
 	ret->shape = SHAPE_FILE;
 	ret->len = v.fs_size;

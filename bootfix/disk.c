@@ -42,6 +42,12 @@ int disk_read(const struct disk *d, uint64_t off, void *data, size_t len, struct
 	return 0;
 }
 
+void disk_forget(const struct disk *d)
+{
+	/* A regular file has one cache only, and no such call. */
+	(void)ioctl(d->fd, BLKFLSBUF, 0);
+}
+
 /* Copies what may be shown: bytes from a disk are no text until they look like it. */
 static void take(char *ret, size_t size, const char *s)
 {
@@ -105,6 +111,7 @@ static int open_one(struct disk *d, const char *path, struct err *e)
 	r = refuse_busy(d, e);
 	if (r < 0)
 		return r;
+	disk_forget(d);
 	if (flock(d->fd, LOCK_EX | LOCK_NB) < 0)
 		return err_refuse(e, "disk-busy", EBUSY, "'%s' is locked by another program", path);
 	return block_limits(d, e);

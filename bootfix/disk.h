@@ -35,6 +35,10 @@ int disks_reread(struct guest *g, struct err *e) __attribute__((warn_unused_resu
 int disk_write(const struct disk *d, uint64_t off, const void *data, size_t len, struct err *e)
     __attribute__((warn_unused_result));
 
+/* What a mounted file system or a tool wrote through the partition's device is not seen by reads of
+ * the whole disk until those have forgotten what they knew. */
+void disk_forget(const struct disk *d);
+
 /* All of ${len} at ${off}: -EIO for a short read. */
 int disk_read(const struct disk *d, uint64_t off, void *data, size_t len, struct err *e)
     __attribute__((warn_unused_result));

@@ -149,6 +149,7 @@ static int look_again(struct guest *g, unsigned vol, uint64_t at_least, struct e
 	int r;
 
 	v->fs_size = 0;
+	disk_forget(&g->disks[v->disk]);
 	r = fs_size(&g->disks[v->disk], v, e);
 	if (!r && v->fs_size < at_least)
 		r = err_set(e, ERR_GUEST, EIO, "the file system of %s has not grown",
