@@ -14,30 +14,41 @@ void cursor_init(struct cursor *c, struct move *m, uint32_t block_size)
 	c->block_size = block_size;
 }
 
-/* The next piece of disk c->d; there is one. A hole counts only in whole blocks. */
-static int cut_piece(struct cursor *c, struct piece *ret, struct err *e)
+/* A hole counts only in whole blocks; what is left of it belongs to the data around it. */
+static int ask_range(struct cursor *c, struct err *e)
 {
 	const struct move_disk *d = &c->m->disks[c->d];
-	uint64_t blocks = table_blocks(d->table), size = source_info(d->source)->size;
-	uint64_t from = c->block * c->block_size, end, last, most;
+	uint64_t blocks = table_blocks(d->table), size = source_info(d->source)->size, end, last;
 	bool hole;
-	int r = source_extent(d->source, from, &hole, &end, e);
+	int r = source_extent(d->source, c->block * c->block_size, &hole, &end, e);
 
 	if (r)
 		return r;
 	last = hole && end < size ? end / c->block_size : div_round_up(end, c->block_size);
-	if (last <= c->block) { /* a hole that ends inside its first block */
+	if (last <= c->block) {
 		hole = false;
 		last = c->block + 1;
 	}
-	if (last > blocks)
-		last = blocks;
-	most = (hole ? HOLE_BYTES : PIECE_BYTES) / c->block_size;
-	if (last - c->block > most)
-		last = c->block + most;
-	*ret =
-	    (struct piece){ .d = c->d, .block = c->block, .count = last - c->block, .hole = hole };
-	c->block = last;
+	c->range_hole = hole;
+	c->range_end = last < blocks ? last : blocks;
+	return 0;
+}
+
+/* The next piece of disk c->d; there is one. */
+static int cut_piece(struct cursor *c, struct piece *ret, struct err *e)
+{
+	uint64_t most, count;
+	int r = c->block >= c->range_end ? ask_range(c, e) : 0;
+
+	if (r)
+		return r;
+	most = (c->range_hole ? HOLE_BYTES : PIECE_BYTES) / c->block_size;
+	count = c->range_end - c->block;
+	*ret = (struct piece){ .d = c->d,
+			       .block = c->block,
+			       .count = count < most ? count : most,
+			       .hole = c->range_hole };
+	c->block += ret->count;
 	return 0;
 }
 
@@ -49,7 +60,7 @@ static int next_locked(struct cursor *c, struct piece *ret, struct err *e)
 	}
 	while (c->d < c->m->n_disks && c->block == table_blocks(c->m->disks[c->d].table)) {
 		c->d++;
-		c->block = 0;
+		c->block = c->range_end = 0;
 	}
 	if (c->d == c->m->n_disks)
 		return 0;

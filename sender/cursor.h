@@ -23,6 +23,10 @@ struct cursor {
 	uint32_t block_size;
 	unsigned d;
 	uint64_t block;
+	/* What lies at ${block}, asked once for each range: the answer takes the kernel a walk over
+	 * the whole of it. Good while ${block} is below ${range_end}. */
+	bool range_hole;
+	uint64_t range_end; /* in blocks */
 	struct piece back[GIVEN_BACK_MAX];
 	size_t n_back;
 };
