@@ -33,7 +33,7 @@ guest_marker() {
 # A console as a reader would see it: firmware and systemd draw with escape
 # sequences, and the serial line ends in one or two carriage returns.
 guest_console() {
-	tr -d '\r\000' <"$1" | sed -E 's/\x1b\[[0-9;?=]*[A-Za-z]//g; s/\x1b[()=>][0-9A-Z]?//g'
+	tr -d '\r\000' <"$1" | sed -E 's/\x1b\[[0-9;?=]*[A-Za-z]//g; s/\x1b([()][0-9A-Z]|[=>c78DEHM])//g'
 }
 
 # The probe's JSON, one line, or failure. A guest that rebooted prints it again:

@@ -13,7 +13,7 @@ guest_old_disks="disk0,bus=ahci"
 guest_old_nic=e1000
 guest_old_interface=enp0s3
 guest_mac=52:54:00:74:72:02
-guest_unfixed=uefi-shell
+guest_unfixed=no-boot-device
 
 guest_configure() {
 	local root=$1
