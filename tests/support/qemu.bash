@@ -90,7 +90,9 @@ _guest_disk() {
 # The NIC sits in another slot than its predecessor, as it does after a move:
 # a guest that names it by its slot must see a new name.
 _guest_nic() {
-	local model=$1 mac=$2
+	local model=$1 mac=$2 forward=$3
+	# A program per connection: slirp's own forwards carry only one in all.
+	[[ -z $forward ]] || forward=",guestfwd=tcp:10.0.2.100:8443-cmd:socat - TCP:127.0.0.1:$forward"
 	case $model in
 	none) qemu_args+=(-nic none) && return ;;
 	e1000) model=e1000,addr=3 ;;
@@ -100,7 +102,7 @@ _guest_nic() {
 		return 64
 		;;
 	esac
-	qemu_args+=(-netdev 'user,id=net0,restrict=on' -device "$model,netdev=net0,mac=$mac,romfile=")
+	qemu_args+=(-netdev "user,id=net0,restrict=on$forward" -device "$model,netdev=net0,mac=$mac,romfile=")
 }
 
 # Firmware variables are always a copy: a boot must leave no trace that a later
@@ -154,6 +156,7 @@ _guest_wait() {
 #   --nic MODEL         e1000 | virtio-net | none                 (virtio-net)
 #   --mac MAC                                                     (52:54:00:12:34:56)
 #   --memory MIB                                                  (768)
+#   --forward PORT      10.0.2.100:8443 in the guest is 127.0.0.1:PORT here
 #   --timeout S                                                   (300)
 #   --log FILE          the serial console; QEMU's own words go to FILE.qemu
 #   --until REGEX       extended, matched against lines without control codes
@@ -162,7 +165,7 @@ _guest_wait() {
 # sets GUEST_SECONDS and GUEST_MATCH (the line). QEMU is gone on return.
 guest_boot() {
 	local name=guest firmware=bios vars=blank machine='' bus=virtio-blk nic=virtio-net
-	local mac=52:54:00:12:34:56 memory=768 timeout=300 log='' until='' fail_on=''
+	local mac=52:54:00:12:34:56 memory=768 timeout=300 log='' until='' fail_on='' forward=''
 	local disks=() answer rc=0
 	while (($# > 0)); do
 		(($# > 1)) || { echo "guest_boot: $1 needs a value" >&2 && return 64; }
@@ -176,6 +179,7 @@ guest_boot() {
 		--mac) mac=$2 ;;
 		--disk) disks+=("$2") ;;
 		--memory) memory=$2 ;;
+		--forward) forward=$2 ;;
 		--timeout) timeout=$2 ;;
 		--log) log=$2 ;;
 		--until) until=$2 ;;
@@ -217,7 +221,7 @@ _guest_run() {
 	for index in "${!disks[@]}"; do
 		_guest_disk "${disks[index]}" "$index" "$bus" "$machine" "$firmware" || exit
 	done
-	_guest_nic "$nic" "$mac" || exit
+	_guest_nic "$nic" "$mac" "$forward" || exit
 	: >"$log"
 	# The death signal covers what no trap can: this shell being killed outright.
 	setpriv --pdeathsig KILL qemu-system-x86_64 "${qemu_args[@]}" </dev/null >"$log.qemu" 2>&1 &
