@@ -57,7 +57,6 @@ static int set_disk(struct journal *j, const struct journal_disk *d, struct err 
 
 static int open_existing(struct journal *j, int mode, struct err *e)
 {
-	struct journal_disk d;
 	int r;
 
 	j->tail.fd = openat(j->dirfd, "journal", mode | O_CLOEXEC | O_NOFOLLOW);
@@ -67,9 +66,9 @@ static int open_existing(struct journal *j, int mode, struct err *e)
 	r = journal_read(j->tail.fd, j->tail.buf, JOURNAL_PAGE, 0);
 	if (r < 0 && r != -EIO)
 		return err_set(e, ERR_SYS, -r, "read '%s/journal'", j->dir);
-	if (r < 0 || !journal_header_decode(j->tail.buf, &d, &j->tail.id, &j->tail.chain))
+	if (r < 0 || !journal_header_decode(j->tail.buf, &j->disk, &j->tail.id, &j->tail.chain))
 		return err_set(e, ERR_SYS, EUCLEAN, "'%s/journal' has no good header", j->dir);
-	return set_disk(j, &d, e);
+	return 0;
 }
 
 static int refuse_other(const struct journal *j, const struct journal_disk *want, struct err *e)
@@ -145,8 +144,8 @@ int journal_open(const char *dir, const struct journal_disk *want, struct journa
 	r = open_existing(j, O_RDWR, e);
 	if (r == -ENOENT)
 		r = create(j, want, e);
-	else if (!r)
-		r = refuse_other(j, want, e);
+	else if (!r && !(r = refuse_other(j, want, e)))
+		r = set_disk(j, want, e); /* nothing is allocated by what a file says */
 	if (r < 0 || (r = open_table(j, e)) < 0 || (r = journal_reserve(j, j->tail.fd, e)) < 0 ||
 	    (r = journal_replay(j, e)) < 0)
 		return r;
@@ -168,6 +167,9 @@ int journal_open_readonly(const char *dir, struct journal **ret, struct err *e)
 	if (r == -ENOENT)
 		return err_set(e, ERR_SYS, ENOENT, "open '%s/journal'", dir);
 	if (r < 0)
+		return r;
+	const struct journal_disk disk = j->disk;
+	if ((r = set_disk(j, &disk, e)) < 0)
 		return r;
 	/* DIR/table is the writer's: this one lives in memory, eight bytes a block. */
 	j->table_fd = memfd_create("transit-journal-table", MFD_CLOEXEC);

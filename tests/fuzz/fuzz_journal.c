@@ -57,7 +57,9 @@ static void make_good(void)
 						       .count = 1,
 						       .claim = { .kind = CLAIM_DATA, .gen = i } };
 		m[99] =
-		    (struct journal_entry){ .block = 50, .count = 50, .claim = { .kind = i % 3 } };
+		    (struct journal_entry){ .block = 50,
+					    .count = 50,
+					    .claim = { .kind = i % 3 ? CLAIM_ZERO : CLAIM_NONE } };
 		if (journal_append(j, m, i % 2 ? 100 : 3, NULL) < 0 || journal_sync(j, NULL) < 0)
 			abort();
 	}

@@ -81,15 +81,24 @@ static inline bool crash_alive(bool *ret_last)
 
 static inline bool crash_watched(int fd)
 {
+	static ino_t last_ino;
+	static bool last;
 	char link[64], path[512];
+	struct stat st;
 
+	if (!crash_fs.dir[0] || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	if (st.st_ino == last_ino && crash_fs.n)
+		return last;
 	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof path - 1);
-	if (n < 0 || !crash_fs.dir[0])
+	if (n < 0)
 		return false;
 	path[n] = 0;
 	size_t len = strlen(crash_fs.dir);
-	return !strncmp(path, crash_fs.dir, len) && !strncmp(path + len, "/journal", 8);
+	last_ino = st.st_ino;
+	last = !strncmp(path, crash_fs.dir, len) && !strncmp(path + len, "/journal", 8);
+	return last;
 }
 
 static inline struct crash_file *crash_find(ino_t ino)

@@ -507,6 +507,11 @@ static void a_resume_finds_what_changed_under_it(void **state)
 	assert_true(lost == 2);
 	start(f);
 	assert_true(journal_claimed(f->j) == BLOCKS - 3);
+	/* and not by a sample: each claim once */
+	unsigned long rereads = disk_of(f->d)->rereads;
+	assert_int_equal(journal_set_suspect(f->j, true, NULL), 0);
+	assert_int_equal(writer_resume_check(f->w, &lost, NULL), 0);
+	assert_true(lost == 0 && disk_of(f->d)->rereads == rereads + BLOCKS - 3);
 }
 
 static int make_list(struct fixture *f)
