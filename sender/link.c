@@ -98,7 +98,7 @@ static void make_wire_method(void)
 static int stopped(const struct link *l, struct err *e)
 {
 	if (l->o.stop && atomic_load(l->o.stop))
-		return err_set(e, ERR_NET, EINTR, "interrupted");
+		return err_set(e, ERR_NET, 0, "stopped by a signal");
 	return 0;
 }
 

@@ -83,8 +83,11 @@ static void sample_rate(struct progress *p, uint64_t now, uint64_t done)
 	p->rate_bytes = done;
 }
 
-static const char *eta(const struct progress *p, char *buf, size_t room, uint64_t left)
+static const char *eta(const struct progress *p, char *buf, size_t room, uint64_t done,
+		       uint64_t total)
 {
+	uint64_t left = total > done ? total - done : 0;
+
 	if (p->rate < 1)
 		return "-";
 	return progress_time(buf, room, (uint64_t)((double)left / p->rate));
@@ -111,7 +114,7 @@ static void draw(struct progress *p, uint64_t done, uint64_t total)
 	(void)fprintf(stderr, "\r\033[K%s: %s/s, on the wire %s, ETA %s\n", p->what,
 		      progress_bytes(a, sizeof a, (uint64_t)p->rate),
 		      progress_bytes(b, sizeof b, atomic_load(&p->m->gauge.wire)),
-		      eta(p, c, sizeof c, total - done));
+		      eta(p, c, sizeof c, done, total));
 	p->lines++;
 }
 
@@ -122,7 +125,7 @@ static void line(const struct progress *p, uint64_t done, uint64_t total)
 	log_info("%s: %.1f%%, %s of %s durable, %s/s, ETA %s", p->what,
 		 total ? 100.0 * (double)done / (double)total : 100.0,
 		 progress_bytes(a, sizeof a, done), progress_bytes(b, sizeof b, total),
-		 progress_bytes(c, sizeof c, (uint64_t)p->rate), eta(p, d, sizeof d, total - done));
+		 progress_bytes(c, sizeof c, (uint64_t)p->rate), eta(p, d, sizeof d, done, total));
 }
 
 void progress_tick(void *arg)

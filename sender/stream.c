@@ -210,6 +210,16 @@ static int note(struct stream *s, unsigned d, struct frame *f, uint64_t count, s
 	return 0;
 }
 
+/* The frame did not go out whole, so it never existed: the caller still has what was in it. */
+static int forget_last(struct stream *s, int r)
+{
+	if (r) {
+		s->n--;
+		window_give(s->window, s->sent[(s->first + s->n) % SENT_MAX].cost, s->slot);
+	}
+	return r;
+}
+
 int stream_data(struct stream *s, unsigned d, uint64_t block, uint32_t gen, enum codec codec,
 		const uint8_t digest[static DIGEST_LEN], const void *payload, size_t len,
 		struct err *e)
@@ -221,7 +231,9 @@ int stream_data(struct stream *s, unsigned d, uint64_t block, uint32_t gen, enum
 			   .block = block };
 	int r = note(s, d, &f, 1, e);
 
-	return r ? r : link_put(s->link, &f, digest, DIGEST_LEN, payload, len, e);
+	if (r)
+		return r;
+	return forget_last(s, link_put(s->link, &f, digest, DIGEST_LEN, payload, len, e));
 }
 
 int stream_run(struct stream *s, unsigned d, enum frame_kind kind, uint64_t block, uint64_t count,
@@ -234,7 +246,9 @@ int stream_run(struct stream *s, unsigned d, enum frame_kind kind, uint64_t bloc
 	int r = note(s, d, &f, count, e);
 
 	msg_run_encode(count, out);
-	return r ? r : link_put(s->link, &f, out, sizeof out, NULL, 0, e);
+	if (r)
+		return r;
+	return forget_last(s, link_put(s->link, &f, out, sizeof out, NULL, 0, e));
 }
 
 /* Flushes too: no answer may come late, into the next conversation on this connection. */

@@ -60,6 +60,7 @@ void stream_drop(struct stream *s);
 /* Before the first frame of a disk; does nothing when it is open. ${d} indexes move.disks. */
 int stream_open_disk(struct stream *s, unsigned d, struct err *e);
 
+/* On failure nothing of the frame counts as sent. */
 int stream_data(struct stream *s, unsigned d, uint64_t block, uint32_t gen, enum codec codec,
 		const uint8_t digest[static DIGEST_LEN], const void *payload, size_t len,
 		struct err *e);
