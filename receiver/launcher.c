@@ -27,10 +27,16 @@
 #define CONNS_YOUNG_MAX 64 /* younger than the login limit: taken as not logged in */
 #define NEW_CONNS_BURST 100
 #define BACKLOG 512
+#define BIND_WAIT_MS 5000 /* for a listener before us that is still being killed */
 #define STOP_LIMIT_S 10
 #define BOOTFIX_TERM_S 5
 #define MESSAGES_PER_EVENT 64
 #define SELF "/proc/self/exe"
+
+static const char *const role_words[] = {
+	[ROLE_LAUNCHER] = "launcher", [ROLE_LISTENER] = "listener", [ROLE_CONN] = "conn",
+	[ROLE_KEEPER] = "keeper",     [ROLE_WRITER] = "writer",     [ROLE_BOOTFIX] = "bootfix"
+};
 
 struct child {
 	pid_t pid; /* 0: free */
@@ -159,12 +165,27 @@ static int write_listen_file(const struct launcher *l, struct err *e)
 	return 0;
 }
 
+/* A receiverd that was killed a moment ago may not have given its sockets back yet. */
+static int bind_soon(const struct listen_address *a, int *ret, struct err *e)
+{
+	uint64_t by = clock_ms() + BIND_WAIT_MS;
+	int r;
+
+	for (;;) {
+		err_clear(e);
+		r = bind_one(a, ret, e);
+		if (r != -EADDRINUSE || !clock_left_ms(by))
+			return r;
+		(void)usleep(20000);
+	}
+}
+
 static int bind_all(struct launcher *l, struct err *e)
 {
 	const struct receiver_options *o = l->o->receiver;
 
 	for (size_t i = 0; i < o->n_listen; i++) {
-		int r = bind_one(&o->listen[i], &l->sockets[i], e);
+		int r = bind_soon(&o->listen[i], &l->sockets[i], e);
 
 		if (r < 0)
 			return r;
@@ -576,8 +597,8 @@ static void reap_one(struct launcher *l, pid_t pid, int status)
 		if (c->pid != pid)
 			continue;
 		c->pid = 0;
-		if (WIFSIGNALED(status) && c->role != ROLE_BOOTFIX)
-			log_warn("role=%u number=%ju ended by signal %d", c->role,
+		if (WIFSIGNALED(status) && c->role != ROLE_BOOTFIX && !l->stopping)
+			log_warn("role=%s number=%ju ended by signal %d", role_words[c->role],
 				 (uintmax_t)c->number, WTERMSIG(status));
 		if (c->role != ROLE_KEEPER && c->role != ROLE_LISTENER)
 			tell_child_end(l, c->role, c->number, status);
