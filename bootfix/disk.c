@@ -54,7 +54,7 @@ static void take(char *ret, size_t size, const char *s)
 	size_t o = 0;
 
 	for (; s && *s && o + 1 < size; s++)
-		ret[o++] = (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s;
+		ret[o++] = (char)((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
 	ret[o] = 0;
 }
 
@@ -379,7 +379,7 @@ int disks_open(struct guest *g, const char *const *paths, size_t n, struct err *
 
 		d->n = i;
 		(void)snprintf(d->target_name, sizeof d->target_name, "%s%c", scsi ? "sd" : "vd",
-			       'a' + (char)i);
+			       (char)('a' + i));
 		r = open_one(d, paths[i], e);
 		if (!r)
 			r = look_at_sector_0(d, e);

@@ -20,8 +20,8 @@ static int point(const struct exec *x, const char *name)
 static int apply_one(struct exec *x, const struct action *a, struct err *e)
 {
 	scoped(buf_free) struct buf old = { 0 };
-	struct entry entry;
-	bool keep;
+	struct entry entry = { 0 };
+	bool keep = false;
 	int r = act_prepare(x->g, a->kind, e);
 
 	if (!r)

@@ -8,6 +8,7 @@
 #include "machine_argv.h"
 #include "report.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -177,6 +178,7 @@ static int start(struct machine *m, const struct machine_argv *a, struct err *e)
 {
 	pid_t parent = getpid();
 
+	assert(a->argv[0]);
 	m->pid = fork();
 	if (m->pid < 0)
 		return err_set(e, ERR_SYS, errno, "start QEMU");
@@ -230,7 +232,7 @@ static void relay_log(struct machine *m)
 
 static int wait_for_end(struct machine *m, struct err *e)
 {
-	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 100000000L };
 	time_t deadline = time(NULL) + TIME_LIMIT_S;
 	int status;
 

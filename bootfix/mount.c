@@ -161,7 +161,7 @@ static bool let_go(const struct vol *v)
 
 static int wait_until_free(const struct guest *g, const struct vol *v, struct err *e)
 {
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	const struct timespec pause = { .tv_nsec = 20000000L };
 
 	for (int i = 0; i < 500; i++) {
 		if (let_go(v))

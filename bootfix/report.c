@@ -359,7 +359,7 @@ static const char *get(const json_t *o, const char *key)
 	size_t len = s ? strnlen(s, 1199) : 0;
 
 	for (size_t i = 0; i < len; i++)
-		ret[i] = (unsigned char)s[i] < 0x20 || s[i] == 0x7f ? '?' : s[i];
+		ret[i] = (char)((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? '?' : s[i]);
 	ret[len] = 0;
 	return ret;
 }

@@ -40,11 +40,9 @@ static PedExceptionOption answer(PedException *ex)
 
 static int copy_range(const struct scratch *s, uint64_t from, uint64_t to, struct err *e)
 {
-	scoped(freep) uint8_t *data = malloc(EDGE);
+	static uint8_t data[EDGE];
 	int r;
 
-	if (!data)
-		return err_set(e, ERR_SYS, ENOMEM, "table of disk %u", s->d->n);
 	while (from < to) {
 		size_t len = to - from < EDGE ? (size_t)(to - from) : EDGE;
 
@@ -183,13 +181,11 @@ static int add_change(struct table_changes *c, uint64_t off, const uint8_t *data
 static int compare_chunk(const struct scratch *s, uint64_t off, size_t len, struct table_changes *c,
 			 struct err *e)
 {
-	scoped(freep) uint8_t *was = malloc(EDGE), *is = malloc(EDGE);
+	static uint8_t was[EDGE], is[EDGE];
 	size_t sector = s->d->logical_sector, start = 0;
 	bool differs = false;
 	int r;
 
-	if (!was || !is)
-		return err_set(e, ERR_SYS, ENOMEM, "partition table");
 	if (pread(s->fd, is, len, (off_t)off) != (ssize_t)len)
 		return err_set(e, ERR_SYS, errno, "partition table");
 	r = disk_read(s->d, off, was, len, e);
