@@ -133,7 +133,7 @@ static int open_disk(struct move *m, struct session *s, struct move_disk *d, str
 	r = session_open_disk(s->link, d, &opened, e);
 	if (r)
 		return r;
-	if (opened.block_size != s->block_size ||
+	if (!s->block_size || opened.block_size != s->block_size ||
 	    opened.blocks != div_round_up(i->size, s->block_size))
 		return err_set(e, ERR_PEER, EPROTO, "disk %u: %llu blocks of %u bytes were opened",
 			       d->n, (unsigned long long)opened.blocks, opened.block_size);
