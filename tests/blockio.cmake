@@ -10,7 +10,9 @@ foreach(name journal writer)
   unit(${name} blockio)
   target_link_options(test_${name} PRIVATE -Wl,--wrap=pwrite64,--wrap=fdatasync,--wrap=fsync
                       -Wl,--wrap=renameat,--wrap=ftruncate64,--wrap=unlinkat)
+  set_tests_properties(unit/${name} PROPERTIES TIMEOUT 300)
 endforeach()
+
 # The same with thousands of histories, outside the minute-long loop.
 foreach(name journal writer)
   add_test(NAME fault/power-cut-${name} COMMAND test_${name})

@@ -62,7 +62,7 @@ static inline uint64_t crash_random(void)
 	crash_fs.rng ^= crash_fs.rng >> 12;
 	crash_fs.rng ^= crash_fs.rng << 25;
 	crash_fs.rng ^= crash_fs.rng >> 27;
-	return crash_fs.rng * UINT64_C(2685821657736338717);
+	return crash_fs.rng * UINT64_C(2685821657736338717) >> 16;
 }
 
 /* True when the call is to be done; false: the power is gone. */
@@ -252,6 +252,9 @@ static inline void crash_fs_watch(const char *dir, uint64_t seed)
 	if (dir)
 		(void)snprintf(crash_fs.dir, sizeof crash_fs.dir, "%s", dir);
 	crash_fs.rng = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	/* Neighbouring seeds begin alike: let them part. */
+	for (int i = 0; i < 16; i++)
+		(void)crash_random();
 }
 
 static inline void crash_fs_arm(unsigned long calls)

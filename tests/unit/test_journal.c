@@ -165,6 +165,28 @@ static void claims_survive_a_reopen(void **state)
 	}
 }
 
+static void a_record_of_many_entries_is_found_entry_by_entry(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_entry *m = calloc(BLOCKS, sizeof *m);
+
+	assert_non_null(m);
+	reopen(f);
+	for (uint32_t pass = 0; pass < 2; pass++) {
+		for (uint32_t b = 0; b < BLOCKS; b++)
+			m[b] = data(b, b + 1 + pass, (uint8_t)b);
+		assert_int_equal(journal_append(f->j, m, BLOCKS, NULL), 0);
+		for (uint32_t b = 0; b < BLOCKS; b++) {
+			assert_int_equal(get(f, b).gen, b + 1 + pass);
+			assert_int_equal(get(f, b).digest[9], (uint8_t)b);
+		}
+	}
+	assert_int_equal(journal_sync(f->j, NULL), 0);
+	free(m);
+	reopen(f);
+	assert_int_equal(get(f, BLOCKS - 1).gen, BLOCKS + 1);
+}
+
 static void nothing_past_the_disk_can_be_claimed(void **state)
 {
 	struct fixture *f = *state;
@@ -467,7 +489,7 @@ static void a_power_cut_at_any_line_of_a_compaction_loses_nothing(void **state)
 	bool died;
 
 	do {
-		for (uint64_t seed = 1; seed <= 3; seed++) {
+		for (uint64_t seed = 1; seed <= 6; seed++) {
 			char path[128];
 			struct err e = { 0 };
 
@@ -558,6 +580,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(claims_survive_a_reopen),
+		T(a_record_of_many_entries_is_found_entry_by_entry),
 		T(nothing_past_the_disk_can_be_claimed),
 		T(a_tail_cut_anywhere_loses_the_last_record_only),
 		T(any_flipped_byte_of_the_last_record_drops_it_whole),
