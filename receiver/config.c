@@ -59,13 +59,10 @@ int block_size_parse(const char *text, uint32_t *ret, struct err *e)
 	char *end;
 	unsigned long long v;
 
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || end == text || v > BLOCK_SIZE_MAX)
-		v = 0;
-	else if (!strcmp(end, "K"))
+	v = strtoull(text, &end, 10); /* what does not fit is the largest there is: refused */
+	if (v <= BLOCK_SIZE_MAX && !strcmp(end, "K"))
 		v *= KIB;
-	else if (!strcmp(end, "M"))
+	else if (v <= BLOCK_SIZE_MAX && !strcmp(end, "M"))
 		v *= MIB;
 	else if (*end)
 		v = 0;
@@ -392,7 +389,7 @@ static int finish(struct receiver_options *o, struct err *e)
 int receiver_options_parse(int argc, char *const argv[], struct receiver_options *ret,
 			   struct err *e)
 {
-	struct receiver_options o;
+	struct receiver_options o = { 0 };
 	struct given given = { 0 };
 	int c, r = read_config(argc, argv, &o, e);
 

@@ -172,8 +172,10 @@ static int bind_socket(const char *path, int *ret, struct err *e)
 	if (r)
 		return r;
 	scoped(close_fdp) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(e, ERR_SYS, errno, "control socket");
 	before = umask(0177);
-	r = fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) || listen(fd, 16) ? -errno : 0;
+	r = bind(fd, (struct sockaddr *)&sa, sizeof sa) || listen(fd, 16) ? -errno : 0;
 	(void)umask(before);
 	if (r)
 		return err_set(e, ERR_SYS, -r, "control socket '%s'", path);

@@ -153,7 +153,7 @@ static void append_lines(const char *dir, const char *name, json_t *to)
 	size_t len;
 
 	/* one line more than the limit may have been added before rotation */
-	if (store_read(dir, name, FILE_BYTES + 2 * LINE_MAX_BYTES, &text, &len, NULL))
+	if (store_read(dir, name, FILE_BYTES + UINT64_C(2) * LINE_MAX_BYTES, &text, &len, NULL))
 		return;
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		json_array_append_new(to, json_string(line));

@@ -201,7 +201,7 @@ static void come_back(struct keeper *k)
 
 static int watch(struct keeper *k, struct err *e)
 {
-	const struct timeval tick = { .tv_usec = TICK_MS * 1000 };
+	const struct timeval tick = { .tv_usec = TICK_MS * 1000L };
 
 	k->base = event_base_new();
 	if (!k->base)
@@ -311,7 +311,7 @@ int keeper_main(int launcher_fd, const struct receiver_options *o)
 	int status;
 
 	confine();
-	if (keeper_new(launcher_fd, o, &k, &e)) {
+	if (keeper_new(launcher_fd, o, &k, &e) || !k) {
 		log_error("%s", e.text);
 		return err_exit_code(&e);
 	}

@@ -133,7 +133,7 @@ static int read_disks(const json_t *disks, const struct receiver_options *o, str
 
 static int read_wish(struct keeper *k, json_t *request, struct pair_wish *w, struct err *e)
 {
-	json_int_t ttl = k->o->code_ttl_s;
+	json_int_t ttl = (json_int_t)k->o->code_ttl_s;
 	json_t *disks = NULL;
 	json_error_t je;
 	const char *name;

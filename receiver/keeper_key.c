@@ -40,12 +40,6 @@ void keeper_key_close(struct keeper_key *k)
 	free(k);
 }
 
-static void keeper_key_closep(struct keeper_key **k)
-{
-	keeper_key_close(*k);
-	*k = NULL;
-}
-
 static int name_and_date(X509 *x)
 {
 	uint8_t serial[16];
@@ -134,7 +128,7 @@ static int derive(struct keeper_key *k, struct err *e)
 
 int keeper_key_open(const char *state_dir, struct keeper_key **ret, struct err *e)
 {
-	scoped(keeper_key_closep) struct keeper_key *k = calloc(1, sizeof *k);
+	struct keeper_key *k = calloc(1, sizeof *k);
 	int r;
 
 	if (!k)
@@ -148,9 +142,10 @@ int keeper_key_open(const char *state_dir, struct keeper_key **ret, struct err *
 	if (!r)
 		r = derive(k, e);
 	if (r)
-		return r;
-	*ret = take_ptr(&k);
-	return 0;
+		keeper_key_close(k);
+	else
+		*ret = k;
+	return r;
 }
 
 int keeper_key_sign(struct keeper_key *k, const uint8_t digest[static DIGEST_LEN],

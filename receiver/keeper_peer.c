@@ -138,7 +138,7 @@ void keeper_peer_frame(struct keeper *k, struct keeper_peer *p, enum frame_kind 
 void keeper_peer_refuse(struct keeper *k, struct keeper_peer *p, enum wire_error code,
 			const char *fmt, ...)
 {
-	uint8_t payload[8 + WIRE_TEXT_MAX];
+	uint8_t payload[8 + WIRE_TEXT_MAX] = { 0 };
 	struct msg_error m = { .code = code };
 	bool session = p == keeper_session(k);
 	char name[ADDRESS_TEXT_MAX];
@@ -177,7 +177,7 @@ void keeper_peers_refuse(struct keeper *k, enum wire_error code, const char *tex
 void keeper_tell_state(struct keeper *k, uint64_t done, uint64_t total, uint64_t mismatched,
 		       const char *text)
 {
-	uint8_t payload[32 + WIRE_TEXT_MAX];
+	uint8_t payload[32 + WIRE_TEXT_MAX] = { 0 };
 	struct msg_state m = {
 		.state = k->task.state, .done = done, .total = total, .mismatched = mismatched
 	};

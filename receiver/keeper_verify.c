@@ -271,10 +271,10 @@ static void some_differ(struct keeper *k, uint64_t different)
 
 	while (n < DISKS_MAX - 1 && !k->task.disk[n].n_bad)
 		n++;
-	(void)snprintf(text, sizeof text,
-		       "%ju blocks differ from the manifest, the first at offset %ju of disk %u",
-		       (uintmax_t)different,
-		       (uintmax_t)(k->task.disk[n].bad[0] * k->task.block_size), n);
+	(void)snprintf(
+	    text, sizeof text,
+	    "blocks that differ from the manifest: %ju, the first at offset %ju of disk %u",
+	    (uintmax_t)different, (uintmax_t)(k->task.disk[n].bad[0] * k->task.block_size), n);
 	(void)snprintf(k->verify.result, sizeof k->verify.result, "%s", text);
 	if (k->verify.by_sender && ++k->verify.rounds >= VERIFY_ROUNDS_MAX) {
 		k->verify.rounds = 0;

@@ -150,7 +150,7 @@ static int parse_ttl(const char *text, json_int_t *ret, struct err *e)
 	if (*text < '0' || *text > '9' || !unit || !v || v > 604800)
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "--ttl '%.40s': a time as 90s, 60m or 2h is needed", text);
-	*ret = (json_int_t)(v * unit);
+	*ret = (json_int_t)v * (json_int_t)unit;
 	return 0;
 }
 
@@ -499,17 +499,18 @@ static int run(struct ctl *c, const struct general *g, struct err *e)
 
 int main(int argc, char **argv)
 {
-	scoped(freep) char **words = calloc((size_t)argc + 1, sizeof *words);
-	struct ctl c = { .socket = STANDARD_SOCKET, .argv = words, .fd = -1 };
+	struct ctl c = { .socket = STANDARD_SOCKET, .fd = -1 };
 	struct general g = { 0 };
 	struct err e = { 0 };
 	int status;
 
-	if (!words)
+	c.argv = calloc((size_t)argc + 1, sizeof *c.argv);
+	if (!c.argv)
 		return 1;
 	log_open("receiverctl", LOG_LEVEL_WARN);
 	status = take_general(argc, argv, &c, &g, &e) ? 2 : run(&c, &g, &e);
 	close_fdp(&c.fd);
+	free(c.argv);
 	if (status && e.text[0])
 		(void)fprintf(stderr, "receiverctl: %s\n", e.text);
 	return status;

@@ -51,7 +51,7 @@ static json_t *bad_blocks(const struct keeper *k, uint32_t n)
 	for (uint32_t i = 0; i < d->n_bad; i++)
 		json_array_append_new(
 		    list, json_pack("{s:I, s:I}", "block", (json_int_t)d->bad[i], "offset",
-				    (json_int_t)(d->bad[i] * k->task.block_size)));
+				    (json_int_t)d->bad[i] * (json_int_t)k->task.block_size));
 	return list;
 }
 
@@ -124,6 +124,15 @@ static bool is_ending(const struct keeper *k)
 	return k->fix.what != FIX_NONE && k->task.state == TASK_ABORTED;
 }
 
+static const char *next_step(const struct keeper *k)
+{
+	if (k->task.next[0])
+		return k->task.next;
+	if (k->task.state == TASK_WAITING && k->tickets.open)
+		return "carry the invite to the source, there: transit-send push --invite FILE";
+	return task_state_next(k->task.state);
+}
+
 json_t *status_to_json(struct keeper *k)
 {
 	char spki[2 * DIGEST_LEN + 1], id[2 * TASK_ID_LEN + 1] = "";
@@ -139,11 +148,10 @@ json_t *status_to_json(struct keeper *k)
 	}
 	to = json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:I, s:o, s:s, s:o, s:o, s:s}",
 		       "state", task_state_word(t->state), "reason", t->reason, "next",
-		       t->next[0] ? t->next : task_state_next(t->state), "task", id, "epoch",
-		       (json_int_t)t->epoch, "paired", t->pinned, "sealed", t->sealed, "ending",
-		       is_ending(k), "block_size", (json_int_t)t->block_size, "disks", disks,
-		       "verify", k->verify.result, "fix", fix_to_json(k), "listen",
-		       status_listen(k), "fingerprint", spki);
+		       next_step(k), "task", id, "epoch", (json_int_t)t->epoch, "paired", t->pinned,
+		       "sealed", t->sealed, "ending", is_ending(k), "block_size",
+		       (json_int_t)t->block_size, "disks", disks, "verify", k->verify.result, "fix",
+		       fix_to_json(k), "listen", status_listen(k), "fingerprint", spki);
 	add_peer(k, to);
 	add_code(k, to);
 	add_report(k, to);

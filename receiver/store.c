@@ -67,10 +67,11 @@ int store_write(const char *dir, const char *name, const void *data, size_t len,
 int store_write_json(const char *dir, const char *name, const json_t *j, struct err *e)
 {
 	scoped(freep) char *text = json_dumps(j, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+	scoped(freep) char *lines = NULL;
 
-	if (!text)
+	if (!text || asprintf(&lines, "%s\n", text) < 0)
 		return err_set(e, ERR_SYS, ENOMEM, "write '%s'", name);
-	return store_write(dir, name, text, strlen(text), e);
+	return store_write(dir, name, lines, strlen(lines), e);
 }
 
 int store_read(const char *dir, const char *name, size_t max, char **ret, size_t *ret_len,
@@ -112,7 +113,7 @@ int store_read_json(const char *dir, const char *name, size_t max, json_t **ret,
 {
 	scoped(freep) char *text = NULL;
 	json_error_t je;
-	size_t len;
+	size_t len = 0;
 	int r = store_read(dir, name, max, &text, &len, e);
 
 	if (r)
@@ -141,7 +142,7 @@ static void remove_tree(int parent, const char *name, int depth)
 		return;
 	}
 	while (depth && (d = readdir(dir))) {
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
 			remove_tree(fd, d->d_name, depth - 1);
 	}
 	(void)unlinkat(parent, name, AT_REMOVEDIR);

@@ -14,7 +14,7 @@
 #include "pairing.h"
 
 #define TICKET_TTL_MIN 1
-#define TICKET_TTL_MAX (7 * 24 * 3600)
+#define TICKET_TTL_MAX 604800 /* a week */
 
 struct tickets {
 	bool open;           /* ${code} is valid */

@@ -131,11 +131,11 @@ static void a_line_without_end_is_refused_and_hung_up_on(void **state)
 {
 	struct world *w = *state;
 	scoped(close_fdp) int fd = dial(w);
-	scoped(freep) char *text = malloc(2 * CONTROL_LINE_MAX);
+	static char text[2 * CONTROL_LINE_MAX];
 	bool closed = false;
 
-	memset(text, ' ', 2 * CONTROL_LINE_MAX);
-	send_text(w, fd, text, 2 * CONTROL_LINE_MAX);
+	memset(text, ' ', sizeof text);
+	send_text(w, fd, text, sizeof text);
 	assert_true(is_usage_error(fd));
 	turn(w);
 	json_decref(read_answer(fd, &closed));
