@@ -5,7 +5,8 @@
 # that nobody ever thought of moving. Sourced by build.sh.
 : "${here:?}" "${cache:?}"
 
-mirror=${TRANSIT_MIRROR:-http://deb.debian.org/debian}
+# Empty: mmdebstrap's own choice for the suite, with its security updates.
+mirror=${TRANSIT_MIRROR:-}
 
 # Driver families that no guest here has a use for. They are two thirds of the
 # kernel package, and every one of them would be moved in every test.
@@ -39,7 +40,7 @@ base_tarball() {
 		INITRD=No mmdebstrap --quiet --variant=apt --aptopt='Apt::Install-Recommends "false"' \
 			"${options[@]}" --include="$packages" \
 			--essential-hook='echo grub-pc grub-pc/install_devices_empty boolean true | chroot "$1" debconf-set-selections' \
-			"$suite" "${tarball%.tar}.new.tar" "$mirror" >&2
+			"$suite" "${tarball%.tar}.new.tar" ${mirror:+"$mirror"} >&2
 		mv "${tarball%.tar}.new.tar" "$tarball"
 	fi
 	echo "$tarball"
@@ -91,6 +92,7 @@ configure_common() {
 	make_marker "$root/srv/marker"
 	mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 	ln -sf ../transit-probe.service "$root/etc/systemd/system/multi-user.target.wants/"
+	ln -sf ../transit-job.service "$root/etc/systemd/system/multi-user.target.wants/"
 	# They would look for a mirror that a test guest cannot reach, and fail.
 	for timer in apt-daily apt-daily-upgrade; do
 		ln -sf /dev/null "$root/etc/systemd/system/$timer.timer"
