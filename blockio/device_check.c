@@ -7,6 +7,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,26 @@ static bool is_user(const struct users *u, dev_t dev)
 	return false;
 }
 
+/* "254:1" */
+static bool parse_dev(const char *text, dev_t *ret)
+{
+	char *colon, *end;
+	unsigned long maj = strtoul(text, &colon, 10), min;
+
+	if (colon == text || *colon != ':' || maj > UINT_MAX)
+		return false;
+	min = strtoul(colon + 1, &end, 10);
+	if (end == colon + 1 || *end || min > UINT_MAX)
+		return false;
+	*ret = makedev((unsigned)maj, (unsigned)min);
+	return true;
+}
+
 static bool read_dev(const char *dir, dev_t *ret)
 {
 	char text[32];
-	unsigned maj, min;
 
-	if (!device_sysfs_read(dir, "dev", text, sizeof text) ||
-	    sscanf(text, "%u:%u", &maj, &min) != 2)
-		return false;
-	*ret = makedev(maj, min);
-	return true;
+	return device_sysfs_read(dir, "dev", text, sizeof text) && parse_dev(text, ret);
 }
 
 static void add_holders(const char *dir, struct users *u, unsigned depth);
@@ -122,7 +133,6 @@ struct mount {
 static bool parse_mount(char *line, struct mount *ret)
 {
 	char *field[6], *save = NULL, *tail = strstr(line, " - ");
-	unsigned maj, min;
 
 	if (!tail)
 		return false;
@@ -132,9 +142,8 @@ static bool parse_mount(char *line, struct mount *ret)
 		if (!field[i])
 			return false;
 	}
-	if (sscanf(field[2], "%u:%u", &maj, &min) != 2)
+	if (!parse_dev(field[2], &ret->dev))
 		return false;
-	ret->dev = makedev(maj, min);
 	ret->point = field[4];
 	(void)strtok_r(tail + 3, " ", &save);
 	ret->source = strtok_r(NULL, " \n", &save);

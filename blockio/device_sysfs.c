@@ -53,7 +53,7 @@ static bool take_words(const char *p, size_t len, char *ret, size_t room)
 	while (len && (isspace((unsigned char)p[len - 1]) || !p[len - 1]))
 		len--;
 	for (size_t i = 0; i < len && p[i] && o + 1 < room; i++)
-		ret[o++] = p[i] > 0x20 && p[i] < 0x7f ? p[i] : '_';
+		ret[o++] = (char)(p[i] > 0x20 && p[i] < 0x7f ? p[i] : '_');
 	ret[o] = 0;
 	return o > 0;
 }

@@ -35,7 +35,7 @@ static int new_journal(const char *dir, struct journal **ret, struct err *e)
 		return err_set(e, ERR_SYS, ENOMEM, "journal '%s'", dir);
 	j->tail.fd = j->table_fd = j->dirfd = -1;
 	(void)snprintf(j->dir, sizeof j->dir, "%s", dir);
-	j->tail.buf = malloc(RECORD_PAGES_MAX * JOURNAL_PAGE);
+	j->tail.buf = malloc((size_t)RECORD_PAGES_MAX * JOURNAL_PAGE);
 	j->chunk = malloc(JOURNAL_CHUNK);
 	if (!j->tail.buf || !j->chunk)
 		return err_set(e, ERR_SYS, ENOMEM, "journal '%s'", dir);
