@@ -116,7 +116,7 @@ static int have(struct conn *c, uint8_t disk, const struct ipc_msg *m)
 	int r;
 
 	if (!h->asking || h->disk != disk || h->due || !p || m->a > c->block_size ||
-	    m->a > HAVE_ENTRIES_MAX * HAVE_ENTRY_LEN || m->a % HAVE_ENTRY_LEN)
+	    m->a > UINT64_C(1) * HAVE_ENTRIES_MAX * HAVE_ENTRY_LEN || m->a % HAVE_ENTRY_LEN)
 		return conn_error(c, WIRE_INTERNAL, "the writer's answer is broken");
 	f.flags = m->b ? FRAME_FLAG_LAST : 0;
 	if (!m->b) {

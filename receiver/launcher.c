@@ -6,58 +6,22 @@
  *         is the address that the listener wrote down.
  */
 #include <errno.h>
-#include <event2/event.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "clock.h"
-#include "ipc.h"
-#include "launcher_child.h"
-#include "roles.h"
+#include "launcher_internal.h"
 
-#define CHILDREN_MAX 256
-#define CONNS_YOUNG_MAX 64 /* younger than the login limit: taken as not logged in */
-#define NEW_CONNS_BURST 100
-#define BACKLOG 512
-#define BIND_WAIT_MS 5000 /* for a listener before us that is still being killed */
 #define STOP_LIMIT_S 10
 #define BOOTFIX_TERM_S 5
 #define MESSAGES_PER_EVENT 64
-#define SELF "/proc/self/exe"
 
 static const char *const role_words[] = {
 	[ROLE_LAUNCHER] = "launcher", [ROLE_LISTENER] = "listener", [ROLE_CONN] = "conn",
 	[ROLE_KEEPER] = "keeper",     [ROLE_WRITER] = "writer",     [ROLE_BOOTFIX] = "bootfix"
-};
-
-struct child {
-	pid_t pid; /* 0: free */
-	enum role role;
-	uint64_t number; /* of the conn, the disk, or the run of bootfix */
-	uint64_t started_ms;
-	char source[ADDRESS_TEXT_MAX]; /* of a conn: its peer without the port */
-};
-
-struct launcher {
-	const struct launcher_options *o;
-	struct event_base *base;
-	struct event *on_keeper, *on_listener, *on_child, *on_term, *on_int;
-	struct event *stop_timer, *listener_timer, *bucket_timer, *bootfix_timer;
-	int sockets[LISTEN_MAX];
-	int keeper, listener; /* channels */
-	struct child children[CHILDREN_MAX];
-	uint64_t next_conn;
-	uint64_t tokens_milli, tokens_ms; /* the bucket of new conns */
-	bool stopping;
-	int status;
 };
 
 /* ---- children ---- */
@@ -79,8 +43,8 @@ static struct child *child_find(struct launcher *l, enum role role, uint64_t num
 	return NULL;
 }
 
-static int start(struct launcher *l, enum role role, uint64_t number, const struct child_plan *p,
-		 struct child **ret, struct err *e)
+int launcher_start(struct launcher *l, enum role role, uint64_t number, const struct child_plan *p,
+		   struct child **ret, struct err *e)
 {
 	struct child *c = child_free_place(l);
 	int r;
@@ -105,202 +69,7 @@ static void end_loop(struct launcher *l, int status)
 	(void)event_base_loopbreak(l->base);
 }
 
-/* ---- listening sockets ---- */
-
-static int bind_one(const struct listen_address *a, int *ret, struct err *e)
-{
-	scoped(close_fdp) int fd =
-	    socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_storage sa = a->sa;
-	const int on = 1;
-
-	if (fd < 0)
-		return err_set(e, ERR_SYS, errno, "socket for %s", a->text);
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on))
-		return err_set(e, ERR_SYS, errno, "socket for %s", a->text);
-	if (sa.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
-		return err_set(e, ERR_SYS, errno, "socket for %s", a->text);
-	if (bind(fd, (struct sockaddr *)&sa, a->sa_len) || listen(fd, BACKLOG))
-		return err_set(e, ERR_SYS, errno, "listen on %s", a->text);
-	*ret = take_fd(&fd);
-	return 0;
-}
-
-/* "127.0.0.1:41234", "[::1]:443": the port the kernel gave, where 0 was asked for. */
-static void write_address(FILE *f, int fd, const struct listen_address *a)
-{
-	struct sockaddr_storage sa = { 0 };
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	socklen_t len = sizeof sa;
-	unsigned port = 0;
-	const char *colon = strrchr(a->text, ':');
-
-	if (!getsockname(fd, (struct sockaddr *)&sa, &len)) {
-		memcpy(&in, &sa, sizeof in);
-		memcpy(&in6, &sa, sizeof in6);
-		port = ntohs(sa.ss_family == AF_INET6 ? in6.sin6_port : in.sin_port);
-	}
-	(void)fprintf(f, "%.*s:%u\n", colon ? (int)(colon - a->text) : 0, a->text, port);
-}
-
-/* Tests and the console read STATE/listen; it appears when every address is bound. */
-static int write_listen_file(const struct launcher *l, struct err *e)
-{
-	const struct receiver_options *o = l->o->receiver;
-	char path[STATE_DIR_MAX + 16], tmp[STATE_DIR_MAX + 16];
-	scoped(fclosep) FILE *f = NULL;
-
-	if (mkdir(o->state_dir, 0700) && errno != EEXIST)
-		return err_set(e, ERR_SYS, errno, "make the state directory '%s'", o->state_dir);
-	(void)snprintf(path, sizeof path, "%s/listen", o->state_dir);
-	(void)snprintf(tmp, sizeof tmp, "%s/listen.new", o->state_dir);
-	f = fopen(tmp, "we");
-	if (!f)
-		return err_set(e, ERR_SYS, errno, "write '%s'", tmp);
-	for (size_t i = 0; i < o->n_listen; i++)
-		write_address(f, l->sockets[i], &o->listen[i]);
-	if (fflush(f) || rename(tmp, path))
-		return err_set(e, ERR_SYS, errno, "write '%s'", path);
-	return 0;
-}
-
-/* A receiverd that was killed a moment ago may not have given its sockets back yet. */
-static int bind_soon(const struct listen_address *a, int *ret, struct err *e)
-{
-	uint64_t by = clock_ms() + BIND_WAIT_MS;
-	int r;
-
-	for (;;) {
-		err_clear(e);
-		r = bind_one(a, ret, e);
-		if (r != -EADDRINUSE || !clock_left_ms(by))
-			return r;
-		(void)usleep(20000);
-	}
-}
-
-static int bind_all(struct launcher *l, struct err *e)
-{
-	const struct receiver_options *o = l->o->receiver;
-
-	for (size_t i = 0; i < o->n_listen; i++) {
-		int r = bind_soon(&o->listen[i], &l->sockets[i], e);
-
-		if (r < 0)
-			return r;
-	}
-	return write_listen_file(l, e);
-}
-
-/* ---- conns ---- */
-
-static bool bucket_take(struct launcher *l)
-{
-	uint64_t now = clock_ms();
-
-	l->tokens_milli += (now - l->tokens_ms) * l->o->receiver->new_conns_per_s;
-	l->tokens_ms = now;
-	if (l->tokens_milli > NEW_CONNS_BURST * 1000)
-		l->tokens_milli = NEW_CONNS_BURST * 1000;
-	if (l->tokens_milli < 1000)
-		return false;
-	l->tokens_milli -= 1000;
-	return true;
-}
-
-/* "[::1]:443" and "10.0.0.1:443" without the port. An IPv6 source is its /64 already: the listener
- * writes the address whole, so a neighbour in the same /64 is told apart here; the listener's own
- * table is what bounds a whole prefix. */
-static void source_of(const char *peer, char ret[static ADDRESS_TEXT_MAX])
-{
-	const char *colon = strrchr(peer, ':');
-	size_t n = colon ? (size_t)(colon - peer) : strlen(peer);
-
-	if (n >= ADDRESS_TEXT_MAX)
-		n = ADDRESS_TEXT_MAX - 1;
-	memcpy(ret, peer, n);
-	ret[n] = 0;
-}
-
-/* NULL, or why no conn may be started for this source. */
-static const char *conn_refusal(struct launcher *l, const char *source)
-{
-	const struct receiver_options *o = l->o->receiver;
-	uint64_t now = clock_ms(), young_ms = (uint64_t)o->login_timeout_s * 1000;
-	size_t all = 0, young = 0, same = 0;
-
-	for (size_t i = 0; i < CHILDREN_MAX; i++) {
-		const struct child *c = &l->children[i];
-
-		if (!c->pid || c->role != ROLE_CONN)
-			continue;
-		all++;
-		young += now - c->started_ms < young_ms;
-		same += !strcmp(c->source, source);
-	}
-	if (all >= o->conns_max)
-		return "too-many-connections";
-	if (young >= CONNS_YOUNG_MAX)
-		return "too-many-waiting";
-	if (same >= o->conns_per_source)
-		return "too-many-from-source";
-	return NULL;
-}
-
-static int spawn_conn(struct launcher *l, int channel, int sock, uint64_t accepted_ms,
-		      const char *source, struct err *e)
-{
-	const struct receiver_options *o = l->o->receiver;
-	char title[48], number[24], accepted[24], limits[48];
-	char role[] = "--role", conn[] = "conn";
-	char *argv[] = { title, role, conn, number, accepted, limits, NULL };
-	const int fds[] = { channel, sock };
-	const struct child_plan p = {
-		.program = SELF, .argv = argv, .fds = fds, .n_fds = 2, .out = -1, .err = -1
-	};
-	struct child *c;
-	int r;
-
-	(void)snprintf(title, sizeof title, "receiverd [conn %ju]", (uintmax_t)l->next_conn);
-	(void)snprintf(number, sizeof number, "%ju", (uintmax_t)l->next_conn);
-	(void)snprintf(accepted, sizeof accepted, "%ju", (uintmax_t)accepted_ms);
-	(void)snprintf(limits, sizeof limits, "%u,%u,%u", o->handshake_timeout_s,
-		       o->login_timeout_s, o->idle_timeout_s);
-	r = start(l, ROLE_CONN, l->next_conn, &p, &c, e);
-	if (!r)
-		(void)snprintf(c->source, sizeof c->source, "%s", source);
-	return r;
-}
-
-static int start_conn(struct launcher *l, const struct ipc_msg *m, int sock, struct err *e)
-{
-	scoped(close_fdp) int keeper_end = -1, conn_end = -1;
-	char source[ADDRESS_TEXT_MAX];
-	struct ipc_msg new;
-	const char *why;
-	int pair[2], r;
-
-	source_of(m->text, source);
-	why = conn_refusal(l, source);
-	if (why) {
-		log_warn("refused=%s peer=%.64s", why, m->text);
-		return 0;
-	}
-	r = ipc_pair(pair, e);
-	if (r < 0)
-		return r;
-	keeper_end = pair[0];
-	conn_end = pair[1];
-	l->next_conn++;
-	ipc_init(&new, IPC_CONN_NEW);
-	new.a = l->next_conn;
-	(void)snprintf(new.text, sizeof new.text, "%.64s", m->text);
-	r = ipc_send(l->keeper, &new, &keeper_end, 1, e);
-	if (r < 0)
-		return r;
-	return spawn_conn(l, conn_end, sock, m->a, source, e);
-}
+/* ---- the listener ---- */
 
 static void on_bucket(evutil_socket_t fd, short what, void *arg)
 {
@@ -336,14 +105,14 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 		struct err e = { 0 };
 		size_t n;
 
-		if (!bucket_take(l)) {
+		if (!launcher_bucket_take(l)) {
 			(void)event_del(l->on_listener);
 			(void)evtimer_add(l->bucket_timer, &pause);
 			return;
 		}
 		r = ipc_recv(fd, &m, fds, &n, &e);
 		if (r <= 0)
-			l->tokens_milli += 1000;
+			launcher_bucket_give(l);
 		if (!r)
 			return;
 		if (r < 0) {
@@ -351,7 +120,7 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		if (m.type == IPC_ACCEPTED && n == 1)
-			r = start_conn(l, &m, fds[0], &e);
+			r = launcher_conn(l, &m, fds[0], &e);
 		if (r < 0)
 			log_error("connection lost=%s", e.text);
 		ipc_close_fds(fds, n);
@@ -386,7 +155,7 @@ static int start_listener(struct launcher *l, struct err *e)
 				      .n_fds = 1 + n_listen,
 				      .out = -1,
 				      .err = -1 };
-	r = start(l, ROLE_LISTENER, 0, &p, NULL, e);
+	r = launcher_start(l, ROLE_LISTENER, 0, &p, NULL, e);
 	if (r < 0)
 		return r;
 	l->on_listener = event_new(l->base, l->listener, EV_READ | EV_PERSIST, on_listener, l);
@@ -442,7 +211,7 @@ static int start_writer(struct launcher *l, struct ipc_msg *m, int channel, stru
 	r = ipc_send(ours, m, NULL, 0, e);
 	if (r < 0)
 		return r;
-	return start(l, ROLE_WRITER, m->disk, &p, NULL, e);
+	return launcher_start(l, ROLE_WRITER, m->disk, &p, NULL, e);
 }
 
 /* Only the program that receiverd was configured with: the keeper chooses its arguments, not what
@@ -460,7 +229,7 @@ static int start_bootfix(struct launcher *l, struct ipc_msg *m, const int *out, 
 	const struct child_plan p = {
 		.program = argv[0], .argv = argv, .out = out[0], .err = out[1], .own_group = true
 	};
-	return start(l, ROLE_BOOTFIX, m->a, &p, NULL, e);
+	return launcher_start(l, ROLE_BOOTFIX, m->a, &p, NULL, e);
 }
 
 static void on_bootfix_timer(evutil_socket_t fd, short what, void *arg)
@@ -578,7 +347,7 @@ static int start_keeper(struct launcher *l, struct err *e)
 		.program = SELF, .argv = argv, .fds = &theirs, .n_fds = 1, .out = -1, .err = -1
 	};
 	l->keeper = pair[0];
-	r = start(l, ROLE_KEEPER, 0, &p, NULL, e);
+	r = launcher_start(l, ROLE_KEEPER, 0, &p, NULL, e);
 	if (r < 0)
 		return r;
 	l->on_keeper = event_new(l->base, l->keeper, EV_READ | EV_PERSIST, on_keeper, l);
@@ -699,7 +468,7 @@ static void unwatch(struct launcher *l)
 				l->on_term,        l->on_int,       l->stop_timer,
 				l->listener_timer, l->bucket_timer, l->bootfix_timer };
 
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (all[i])
 			event_free(all[i]);
 	if (l->base)
@@ -715,7 +484,7 @@ static int run(struct launcher *l, struct err *e)
 	int r = watch(l, e);
 
 	if (!r)
-		r = bind_all(l, e);
+		r = launcher_bind(l, e);
 	if (!r)
 		r = start_keeper(l, e);
 	if (!r)

@@ -104,7 +104,7 @@ static void wait_more(struct waiting *w)
 {
 	uint64_t deadline = w->accepted_ms + (uint64_t)w->l->o->hello_timeout_s * 1000;
 	int left = clock_left_ms(deadline);
-	const struct timeval tv = { .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000 };
+	const struct timeval tv = { .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000L };
 
 	if (event_add(w->event, &tv))
 		end(w, "no-memory");
@@ -243,7 +243,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 static void pause_accepting(struct listener *l)
 {
-	const struct timeval tv = { .tv_usec = PAUSE_MS * 1000 };
+	const struct timeval tv = { .tv_usec = PAUSE_MS * 1000L };
 
 	for (size_t i = 0; i < l->n_sockets; i++)
 		(void)event_del(l->on_accept[i]);
@@ -321,7 +321,7 @@ static void finish(struct listener *l)
 	for (size_t i = 0; i < l->n_sockets; i++)
 		if (l->on_accept[i])
 			event_free(l->on_accept[i]);
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (all[i])
 			event_free(all[i]);
 	source_table_free(l->sources);

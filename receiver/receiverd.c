@@ -83,14 +83,24 @@ static bool number(const char *text, uint64_t *ret)
 	return end != text && !*end && !errno;
 }
 
-/* receiverd --role conn NUMBER ACCEPTED_MS HANDSHAKE_S,LOGIN_S,IDLE_S */
+static bool seconds(const char *text, uint32_t *ret)
+{
+	uint64_t v;
+
+	if (!number(text, &v) || !v || v > UINT32_MAX)
+		return false;
+	*ret = (uint32_t)v;
+	return true;
+}
+
+/* receiverd --role conn NUMBER ACCEPTED_MS HANDSHAKE_S LOGIN_S IDLE_S */
 static int run_conn(int argc, char **argv)
 {
 	struct conn_options o = { 0 };
 
-	if (argc != 6 || !number(argv[3], &o.number) || !number(argv[4], &o.accepted_ms) ||
-	    sscanf(argv[5], "%u,%u,%u", &o.handshake_timeout_s, &o.login_timeout_s,
-		   &o.idle_timeout_s) != 3)
+	if (argc != 8 || !number(argv[3], &o.number) || !number(argv[4], &o.accepted_ms) ||
+	    !seconds(argv[5], &o.handshake_timeout_s) || !seconds(argv[6], &o.login_timeout_s) ||
+	    !seconds(argv[7], &o.idle_timeout_s))
 		return 2;
 	return conn_main(ROLE_CHANNEL_FD, ROLE_EXTRA_FD, &o);
 }

@@ -18,15 +18,15 @@ enum verdict_word { VERDICT_EQUAL, VERDICT_DIFFERENT, VERDICT_LIST };
 static int list_is_signed(struct writer_role *w, bool *ret)
 {
 	scoped(digest_freep) struct digest_ctx *d = digest_new();
-	scoped(freep) void *buf = malloc(BLOCK_SIZE_MIN);
+	static uint8_t buf[64 * 1024];
 	uint64_t rest = w->blocks * DIGEST_LEN;
 	uint8_t is[DIGEST_LEN];
 	off_t off = 0;
 
-	if (!d || !buf || digest_start(d) < 0)
+	if (!d || digest_start(d) < 0)
 		return -ENOMEM;
 	while (rest) {
-		ssize_t n = pread(w->list, buf, rest < BLOCK_SIZE_MIN ? rest : BLOCK_SIZE_MIN, off);
+		ssize_t n = pread(w->list, buf, rest < sizeof buf ? rest : sizeof buf, off);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -80,7 +80,7 @@ static void greet(struct keeper *k)
 {
 	X509 *cert = make_cert(k->key);
 	unsigned char *der = NULL;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 	int len = i2d_X509(cert, &der);
 
 	ipc_init(&m, IPC_GREETING);
@@ -95,7 +95,7 @@ static void greet(struct keeper *k)
 static void sign(struct keeper *k, const struct ipc_msg *ask)
 {
 	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(k->key, NULL);
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 	size_t len = sizeof m.blob;
 
 	ipc_init(&m, IPC_SIGNED);
@@ -113,7 +113,7 @@ static void welcome(struct keeper *k, uint64_t epoch)
 				 .epoch = epoch,
 				 .block_size = BLOCK,
 				 .disks = 1 };
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	ipc_init(&m, IPC_SEND);
 	m.disk = FRAME_NO_DISK;
@@ -127,7 +127,7 @@ static void opened(struct keeper *k, uint32_t disk)
 {
 	struct msg_opened o = { .target_size = 2 * SIZE, .blocks = BLOCKS, .block_size = BLOCK };
 	int pair[2], fds[2];
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	if (ring_make(BLOCK, &k->ring, NULL) || ipc_pair(pair, NULL))
 		abort();
@@ -164,7 +164,7 @@ static void hear(struct keeper *k, const struct ipc_msg *m)
 static void *keep(void *arg)
 {
 	struct keeper *k = arg;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 	int r;
 
 	do {
@@ -418,7 +418,7 @@ static int writer_next(struct fixture *f, struct ipc_msg *m, int timeout_ms)
 static void writer_says(struct fixture *f, enum ipc_type type, uint64_t a, uint64_t b, uint64_t d,
 			uint32_t slot)
 {
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	ipc_init(&m, type);
 	m.a = a;
@@ -656,7 +656,7 @@ static void the_keepers_error_reaches_the_sender(void **state)
 {
 	struct fixture *f = *state;
 	struct msg_error e = { .code = WIRE_PAUSED, .text = "paused by the operator" };
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	log_in(f);
 	ipc_init(&m, IPC_SEND);
@@ -707,7 +707,7 @@ static void put_and_compare(struct fixture *f, uint64_t block, bool lz4)
 	struct digest_ctx *d = digest_new();
 	struct frame head = data_frame(f, block, payload, lz4);
 	uint8_t digest[DIGEST_LEN];
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	send_frame(f, head, payload);
 	assert_int_equal(writer_next(f, &m, 5000), 1);
@@ -742,7 +742,7 @@ static void a_wrong_digest_writes_nothing(void **state)
 	static uint8_t payload[FRAME_PAYLOAD_MAX];
 	struct fixture *f = *state;
 	struct frame head;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	open_disk(f);
 	put_and_compare(f, 1, true);
@@ -758,7 +758,7 @@ static void a_flipped_bit_of_a_raw_block_writes_nothing(void **state)
 	static uint8_t payload[FRAME_PAYLOAD_MAX];
 	struct fixture *f = *state;
 	struct frame head;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	open_disk(f);
 	head = data_frame(f, 2, payload, false);
@@ -798,7 +798,7 @@ static void hostile_data_frames_are_refused_before_the_writer(void **state)
 				      .block = cases[i].block,
 				      .seq = cases[i].seq,
 				      .length = cases[i].length };
-		struct ipc_msg m;
+		struct ipc_msg m = { 0 };
 
 		open_disk(f);
 		send_frame(f, head, zeros);
@@ -818,7 +818,7 @@ static void runs_past_the_disk_are_refused(void **state)
 
 	for (size_t i = 0; i < 4; i++) {
 		uint8_t payload[MSG_RUN_LEN];
-		struct ipc_msg m;
+		struct ipc_msg m = { 0 };
 
 		open_disk(f);
 		msg_run_encode(runs[i][1], payload);
@@ -856,7 +856,7 @@ static void a_slow_writer_is_the_brake_and_loses_nothing(void **state)
 	struct fixture *f = *state;
 	struct pump p = { .f = f, .n = 300 };
 	pthread_t sender;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 	uint32_t held = 0;
 
 	open_disk(f);
@@ -887,7 +887,7 @@ static void have_is_asked_again_until_the_last(void **state)
 	struct msg_have_ask ask = { .block = 0, .count = BLOCKS };
 	struct have_entry entry = { .block = 99, .count = 1, .gen = 3, .kind = HAVE_DATA };
 	uint8_t payload[MSG_HAVE_ASK_LEN];
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	open_disk(f);
 	msg_have_ask_encode(&ask, payload);
@@ -915,7 +915,7 @@ static void a_manifest_is_cut_to_the_size_of_slots(void **state)
 {
 	static uint8_t digests[BLOCKS * DIGEST_LEN];
 	struct fixture *f = *state;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	open_disk(f);
 	for (size_t i = 0; i < sizeof digests; i++)
@@ -933,7 +933,7 @@ static void a_manifest_is_cut_to_the_size_of_slots(void **state)
 static void a_writers_fault_reaches_the_sender(void **state)
 {
 	struct fixture *f = *state;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	open_disk(f);
 	ipc_init(&m, IPC_FAULT);
@@ -949,7 +949,7 @@ static void a_cut_in_the_middle_of_a_block_never_existed(void **state)
 	struct fixture *f = *state;
 	uint8_t out[FRAME_HEADER_LEN];
 	struct frame head;
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 
 	open_disk(f);
 	head = data_frame(f, 0, payload, false);

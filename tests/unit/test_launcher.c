@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,17 +52,23 @@ static int ended(struct fixture *f, int limit_ms)
 	return status;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	char command[160];
 
 	if (f->pid > 0) {
 		(void)kill(f->pid, SIGKILL);
 		(void)ended(f, 5000);
 	}
-	(void)snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-	assert_int_equal(system(command), 0);
+	(void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(f);
 	return 0;
 }
@@ -120,9 +127,8 @@ static pid_t find(const struct fixture *f, pid_t parent, const char *title)
 
 	assert_non_null(proc);
 	while (!found && (d = readdir(proc))) {
-		char args[512], stat[512], *end;
-		long pid = strtol(d->d_name, &end, 10), ppid = 0;
-		char life = 'Z';
+		char args[512] = "", stat[512] = "", *end;
+		long pid = strtol(d->d_name, &end, 10);
 
 		if (*end || pid <= 0)
 			continue;
@@ -131,11 +137,12 @@ static pid_t find(const struct fixture *f, pid_t parent, const char *title)
 			continue;
 		read_file(d->d_name, "stat", stat, sizeof stat);
 		end = strrchr(stat, ')');
-		if (!end || sscanf(end + 2, "%c %ld", &life, &ppid) != 2 || life == 'Z')
-			continue;
+		if (!end || strlen(end) < 5 || end[2] == 'Z')
+			continue; /* ") STATE PARENT ..." */
 		for (size_t i = 0; i + 1 < sizeof args; i++)
-			args[i] = args[i] ? args[i] : ' ';
-		if (parent ? ppid == parent : strstr(args, f->state) != NULL)
+			if (!args[i])
+				args[i] = ' ';
+		if (parent ? strtol(end + 4, NULL, 10) == parent : strstr(args, f->state) != NULL)
 			found = (pid_t)pid;
 	}
 	(void)closedir(proc);

@@ -277,7 +277,7 @@ static void a_client_hello_is_handed_on_with_every_byte_unread(void **state)
 	static const char hello[] = "\x16\x03\x01\x00\x05hello";
 	struct fixture *f = *state;
 	char got[16] = "";
-	struct ipc_msg m;
+	struct ipc_msg m = { 0 };
 	uint64_t now;
 	int fd = dial(f), theirs;
 
