@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 labels=${1:-.}
 jobs=$(nproc)
+export TRANSIT_CACHE=${TRANSIT_CACHE:-$PWD/build/cache}
 
 install_packages() { ./scripts/install.sh build test machine guest; }
 
@@ -16,6 +17,7 @@ build_both() {
 	cmake --preset release -DTRANSIT_LAYERS='fault;e2e;lint' >build/configure-release.log
 	cmake --build --preset dev -- -j "$jobs"
 	cmake --build --preset release -- -j "$jobs"
+	cmake --build --preset release --target machine
 }
 
 # A test file that names both build folders: ctest then prints one summary for all.

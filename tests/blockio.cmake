@@ -7,25 +7,21 @@ endforeach()
 
 # The crash tests stand between the library and the kernel, to lose what was not synced.
 foreach(name journal writer)
-  unit(${name} blockio)
+  unit(${name} blockio SECONDS 600)
   target_link_options(test_${name} PRIVATE -Wl,--wrap=pwrite64,--wrap=fdatasync,--wrap=fsync
                       -Wl,--wrap=renameat,--wrap=ftruncate64,--wrap=unlinkat)
-  set_tests_properties(unit/${name} PROPERTIES TIMEOUT 300)
 endforeach()
 
 # The same with thousands of histories, outside the minute-long loop.
 foreach(name journal writer)
-  add_test(NAME fault/power-cut-${name} COMMAND test_${name})
-  set_tests_properties(fault/power-cut-${name} PROPERTIES LABELS fault TIMEOUT 1800
-                       ENVIRONMENT TRANSIT_SEEDS=2000)
+  layer_test(fault power-cut-${name} 1800 ${CMAKE_COMMAND} -E env TRANSIT_SEEDS=2000 $<TARGET_FILE:test_${name}>)
 endforeach()
 
 add_executable(test_golden_frames ${CMAKE_CURRENT_LIST_DIR}/golden/test_frames.c)
 target_include_directories(test_golden_frames PRIVATE ${CMAKE_CURRENT_LIST_DIR}/support)
 target_link_libraries(test_golden_frames PRIVATE blockio PkgConfig::CMOCKA)
 target_compile_definitions(test_golden_frames PRIVATE TESTS_DIR="${CMAKE_CURRENT_LIST_DIR}")
-add_test(NAME golden/frames COMMAND test_golden_frames)
-set_tests_properties(golden/frames PROPERTIES LABELS golden TIMEOUT 60)
+layer_test(golden frames 60 test_golden_frames)
 
 # What the fault tests ask after every crash: does the journal claim anything that is not there?
 add_executable(claims ${CMAKE_CURRENT_LIST_DIR}/support/claims.c)
