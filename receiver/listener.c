@@ -68,10 +68,8 @@ static void log_refusal(struct listener *l, const char *name, const char *peer)
 }
 
 /* NULL ${refusal}: the socket was handed on. */
-static void end(struct waiting *w, const char *refusal)
+static void end(struct listener *l, struct waiting *w, const char *refusal)
 {
-	struct listener *l = w->l;
-
 	if (refusal)
 		log_refusal(l, refusal, w->peer);
 	if (w->event)
@@ -97,7 +95,7 @@ static void hand_on(struct waiting *w)
 		(void)event_add(l->on_room, NULL);
 		return;
 	}
-	end(w, r < 0 ? "launcher-gone" : NULL);
+	end(l, w, r < 0 ? "launcher-gone" : NULL);
 }
 
 static void wait_more(struct waiting *w)
@@ -107,20 +105,21 @@ static void wait_more(struct waiting *w)
 	const struct timeval tv = { .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000L };
 
 	if (event_add(w->event, &tv))
-		end(w, "no-memory");
+		end(w->l, w, "no-memory");
 }
 
 static void on_bytes(evutil_socket_t fd, short what, void *arg)
 {
 	uint8_t first[HELLO_LOOK_LEN];
 	struct waiting *w = arg;
+	struct listener *l = w->l;
 	const char *refusal;
 	const int one = 1;
 	ssize_t n;
 
 	n = recv(fd, first, sizeof first, MSG_PEEK | MSG_DONTWAIT);
 	if (w->ready || (what & EV_TIMEOUT)) {
-		end(w, w->ready ? "busy" : "silent");
+		end(l, w, w->ready ? "busy" : "silent");
 		return;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -128,12 +127,12 @@ static void on_bytes(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (n <= 0) {
-		end(w, "closed-early");
+		end(l, w, "closed-early");
 		return;
 	}
 	refusal = hello_refusal(first, (size_t)n);
 	if (refusal) {
-		end(w, refusal);
+		end(l, w, refusal);
 		return;
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
@@ -157,7 +156,7 @@ static void on_room(evutil_socket_t fd, short what, void *arg)
 		if (w->fd < 0 || !w->ready)
 			continue;
 		if (now - w->accepted_ms > (uint64_t)l->o->handshake_timeout_s * 1000)
-			end(w, "busy");
+			end(l, w, "busy");
 		else
 			hand_on(w);
 	}
@@ -193,7 +192,7 @@ static struct waiting *make_place(struct listener *l, uint64_t now)
 	old = oldest(l);
 	if (!old || now - old->accepted_ms < EVICT_AFTER_MS)
 		return NULL;
-	end(old, "evicted");
+	end(l, old, "evicted");
 	return old;
 }
 
@@ -226,7 +225,7 @@ static void wait_for_hello(struct listener *l, int fd, const struct sockaddr_sto
 	l->n_waiting++;
 	w->event = event_new(l->base, w->fd, EV_READ, on_bytes, w);
 	if (!w->event)
-		end(w, "no-memory");
+		end(l, w, "no-memory");
 	else
 		wait_more(w);
 }
@@ -317,7 +316,7 @@ static void finish(struct listener *l)
 
 	for (size_t i = 0; l->table && i < l->n_table; i++)
 		if (l->table[i].fd >= 0)
-			end(&l->table[i], "stopping");
+			end(l, &l->table[i], "stopping");
 	for (size_t i = 0; i < l->n_sockets; i++)
 		if (l->on_accept[i])
 			event_free(l->on_accept[i]);
