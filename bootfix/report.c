@@ -43,7 +43,7 @@ static json_t *text(const char *s)
 
 	if (!s)
 		return json_null();
-	for (size_t i = 0; s[i] && i < MAX_SHOWN;) {
+	for (size_t i = 0; i < MAX_SHOWN && s[i];) {
 		const unsigned char *p = (const unsigned char *)s + i;
 		size_t n = *p < 0x20 || *p == 0x7f ? 0 : utf8_len(p);
 

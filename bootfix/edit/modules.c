@@ -33,9 +33,9 @@ bool modules_name(const char *path, size_t len, char ret[static 64])
 static bool set_matches(const char *p, size_t len, size_t *at, char c)
 {
 	size_t i = *at + 1;
-	bool hit = false, not = i < len && (p[i] == '!' || p[i] == '^');
+	bool hit = false, negated = i < len && (p[i] == '!' || p[i] == '^');
 
-	i += not ;
+	i += negated;
 	for (size_t first = i; i < len && (p[i] != ']' || i == first); i++) {
 		if (i + 2 < len && p[i + 1] == '-' && p[i + 2] != ']') {
 			hit |= p[i] <= c && c <= p[i + 2];
@@ -45,7 +45,7 @@ static bool set_matches(const char *p, size_t len, size_t *at, char c)
 		}
 	}
 	*at = i + 1;
-	return i < len && hit != not ;
+	return i < len && hit != negated;
 }
 
 bool modules_glob(const char *pattern, size_t len, const char *s)
