@@ -40,9 +40,11 @@ check_unfixed() {
 	echo "ok: $hardware, unfixed, fails as expected after $GUEST_SECONDS s: $marker: $GUEST_MATCH"
 }
 
-(($# == 2)) || { echo "usage: tests/guests/check.sh NAME OUTDIR" >&2; exit 2; }
-"$here/build.sh" "$1" "$2"
+(($# >= 2)) || { echo "usage: tests/guests/check.sh NAME OUTDIR [HARDWARE...]  (default: virtio-blk)" >&2; exit 2; }
+name=$1 dir=$2
+shift 2
+(($# > 0)) || set -- virtio-blk
+"$here/build.sh" "$name" "$dir"
 guest_args=()
-check_old "$2/$1"
-check_unfixed "$2/$1" virtio-blk
-check_unfixed "$2/$1" virtio-scsi
+check_old "$dir/$name"
+for hardware; do check_unfixed "$dir/$name" "$hardware"; done
