@@ -60,7 +60,7 @@ int ipc_try_send(int fd, const struct ipc_msg *m, const int *fds, size_t n_fds, 
 		return err_set(e, ERR_SYS, EINVAL, "%zu descriptors in one message", n_fds);
 	/* sendmsg() does not write through the pointer; struct iovec cannot say so */
 	memcpy(&iov.iov_base, &(const void *){ m }, sizeof iov.iov_base);
-	if (n_fds)
+	if (fds && n_fds)
 		attach(&h, &control, fds, n_fds);
 	do
 		n = sendmsg(fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "roles.h"
 
 #define EXIT_EXEC 127
@@ -30,7 +31,7 @@ static bool place(const int *fds, size_t n, int first)
 
 static bool place_all(const struct child_plan *p)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	scoped(close_fdp) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	const int std[] = { null, p->out < 0 ? STDOUT_FILENO : p->out,
 			    p->err < 0 ? STDERR_FILENO : p->err };
 

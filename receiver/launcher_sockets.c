@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -12,14 +13,15 @@
 
 #define BACKLOG 512
 #define BIND_WAIT_MS 5000 /* for a listener before us that is still being killed */
+#define PREDECESSOR_WAIT_MS 2000
 
 static int bind_one(const struct listen_address *a, int *ret, struct err *e)
 {
-	scoped(close_fdp) int fd =
-	    socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_storage sa = a->sa;
+	scoped(close_fdp) int fd = -1;
 	const int on = 1;
 
+	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_set(e, ERR_SYS, errno, "socket for %s", a->text);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on))
@@ -86,10 +88,34 @@ static int bind_soon(const struct listen_address *a, int *ret, struct err *e)
 	}
 }
 
+static bool answers(const char *state_dir)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool yes;
+
+	(void)snprintf(at.sun_path, sizeof at.sun_path, "%.*s/control.sock", STATE_DIR_MAX,
+		       state_dir);
+	yes = fd >= 0 && !connect(fd, (struct sockaddr *)&at, sizeof at);
+	close_fdp(&fd);
+	return yes;
+}
+
+/* The roles of a launcher that was killed follow it within moments; until then its keeper has the
+ * state folder. One that stays is not ours to end: the new keeper refuses by name. */
+static void wait_for_predecessor(const char *state_dir)
+{
+	uint64_t by = clock_ms() + PREDECESSOR_WAIT_MS;
+
+	while (answers(state_dir) && clock_left_ms(by))
+		(void)usleep(20000);
+}
+
 int launcher_bind(struct launcher *l, struct err *e)
 {
 	const struct receiver_options *o = l->o->receiver;
 
+	wait_for_predecessor(o->state_dir);
 	for (size_t i = 0; i < o->n_listen; i++) {
 		int r = bind_soon(&o->listen[i], &l->sockets[i], e);
 

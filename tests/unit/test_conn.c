@@ -443,7 +443,7 @@ static void the_handshake_is_signed_far_away_once(void **state)
 	struct msg_hello m;
 
 	connect_and_hello(f);
-	assert_int_equal(f->k.seen[IPC_SIGN], 1);
+	wait_seen(f, IPC_SIGN);
 	assert_int_equal(msg_hello_decode(f->payload, f->head.length, &m, NULL), 0);
 	assert_int_equal(m.version_min, WIRE_VERSION);
 	assert_int_equal(m.nonce[5], 0x4e);
@@ -601,8 +601,8 @@ static void pairing_is_carried_and_a_login_may_follow(void **state)
 	expect(f, FRAME_WELCOME);
 	send_login(f);
 	expect(f, FRAME_WELCOME);
-	assert_int_equal(f->k.seen[IPC_PAIR], 1);
-	assert_int_equal(f->k.seen[IPC_LOGIN], 1);
+	wait_seen(f, IPC_PAIR);
+	wait_seen(f, IPC_LOGIN);
 }
 
 static void nothing_is_read_while_the_login_is_judged(void **state)
