@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "checks.h"
 #include "facts.h"
+#include "initramfs.h"
 #include "sysfs.h"
 
 #define YEAR_2024 1704067200
@@ -157,10 +158,11 @@ static bool lists_module(const char *path, const char *name)
 	return false;
 }
 
+static const char *const wanted[] = { "virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net" };
+enum { N_WANTED = sizeof wanted / sizeof *wanted };
+
 static void virtio(struct move *m, struct finding *f)
 {
-	static const char *const wanted[] = { "virtio_pci", "virtio_blk", "virtio_scsi",
-					      "virtio_net" };
 	char builtin[200], dep[200], as_module[128] = "";
 	struct utsname u;
 
@@ -176,7 +178,7 @@ static void virtio(struct move *m, struct finding *f)
 			    "no modules of the running kernel %s are installed", u.release);
 		return;
 	}
-	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+	for (size_t i = 0; i < N_WANTED; i++) {
 		size_t len = strlen(as_module);
 
 		if (lists_module(builtin, wanted[i]))
@@ -197,6 +199,32 @@ static void virtio(struct move *m, struct finding *f)
 		finding_ok(f, "all virtio drivers are built in");
 }
 
+/* A driver that the kernel has built in need not be in the image. */
+static void initramfs_content(const char *path, const char *release, struct finding *f)
+{
+	char builtin[200], lacking[128] = "";
+	bool found[N_WANTED];
+	struct err e = { 0 };
+
+	(void)snprintf(builtin, sizeof builtin, "/lib/modules/%s/modules.builtin", release);
+	if (initramfs_has(path, wanted, N_WANTED, found, &e) < 0) {
+		finding_bad(f, CHECK_WARNING, "nothing to do: bootfix looks into it on the target",
+			    "%s is there; %.200s", path, e.text);
+		return;
+	}
+	for (size_t i = 0; i < N_WANTED; i++) {
+		size_t len = strlen(lacking);
+
+		if (!found[i] && !lists_module(builtin, wanted[i]))
+			(void)snprintf(lacking + len, sizeof lacking - len, " %s", wanted[i]);
+	}
+	if (lacking[0])
+		finding_bad(f, CHECK_WARNING, "nothing to do: bootfix adds them on the target",
+			    "%s would not boot on virtio as it is, it lacks:%s", path, lacking);
+	else
+		finding_ok(f, "%s has all virtio drivers", path);
+}
+
 static void initramfs(struct move *m, struct finding *f)
 {
 	static const char *const names[] = { "/boot/initrd.img-%s", "/boot/initramfs-%s.img",
@@ -215,7 +243,7 @@ static void initramfs(struct move *m, struct finding *f)
 		(void)snprintf(path, sizeof path, "%.*s%s%s", (int)(pc - names[i]), names[i],
 			       u.release, pc + 2);
 		if (!access(path, F_OK)) {
-			finding_ok(f, "%s", path);
+			initramfs_content(path, u.release, f);
 			return;
 		}
 	}
