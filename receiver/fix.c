@@ -263,7 +263,8 @@ static void keep_log(struct keeper *k, char last[static TASK_TEXT_MAX])
 		return;
 	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
 		if (lines++ < LOG_LINES_KEPT)
-			events_add(k->events, LOG_LEVEL_INFO, "bootfix: %s", l);
+			events_add(k->events, LOG_LEVEL_INFO, "%s%s",
+				   strncmp(l, "bootfix", 7) ? "bootfix: " : "", l);
 		(void)snprintf(last, TASK_TEXT_MAX, "%s", l);
 	}
 }
@@ -279,7 +280,8 @@ static void find_reason(const json_t *report, const char *last_line, int exit_st
 		(void)snprintf(ret, TASK_TEXT_MAX, "bootfix: %s%s%.300s", name ? name : "",
 			       name ? ": " : "", text);
 	else if (last_line[0])
-		(void)snprintf(ret, TASK_TEXT_MAX, "bootfix: %.380s", last_line);
+		(void)snprintf(ret, TASK_TEXT_MAX, "%s%.380s",
+			       strncmp(last_line, "bootfix", 7) ? "bootfix: " : "", last_line);
 	else
 		(void)snprintf(ret, TASK_TEXT_MAX, "bootfix ended with status %d", exit_status);
 }

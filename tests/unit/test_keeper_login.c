@@ -379,6 +379,7 @@ static void a_refused_conn_is_not_heard_again_and_is_ended_when_it_stays(void **
 	c.nonce[0] ^= 1;
 	say_login(w, &c, LOGIN_SESSION, 0);
 	assert_null(keeper_session(w->k));
+	assert_int_equal(w->k->task.epoch, 0);
 	keeper_peers_tick(w->k, UINT64_MAX);
 	assert_true(is_closed(&c));
 	assert_int_equal(launcher_hears(w, IPC_KILL_CONN, &m, NULL), 0);

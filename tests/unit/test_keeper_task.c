@@ -421,7 +421,7 @@ static void a_seal_that_is_not_of_this_task_or_key_is_refused(void **state)
 {
 	struct world *w = *state;
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		struct fake_conn c;
 		struct msg_seal s;
 		uint8_t priv[PRIVKEY_LEN], pub[PUBKEY_LEN];
@@ -439,6 +439,10 @@ static void a_seal_that_is_not_of_this_task_or_key_is_refused(void **state)
 		if (i == 3) {
 			s.block_size = 64 * KIB;
 			s.disks[0].blocks = 16;
+		}
+		if (i == 5) { /* the task has a second disk, also complete */
+			w->k->task.disk[1] = w->k->task.disk[0];
+			assert_true(task_complete(&w->k->task));
 		}
 		assert_int_equal(pairing_seal_sign(i == 4 ? priv : w->priv, &s), 0);
 		say_seal(w, &c, &s);
@@ -531,6 +535,8 @@ static void a_list_that_is_not_the_signed_one_is_told_to_the_sender(void **state
 static void an_open_while_verifying_stops_it_and_a_late_verdict_is_not_believed(void **state)
 {
 	struct world *w = *state;
+	char dir[STORE_PATH_MAX];
+	struct manifest stored;
 	struct fake_conn c;
 	struct msg_seal seal;
 	struct ipc_msg m;
@@ -543,6 +549,9 @@ static void an_open_while_verifying_stops_it_and_a_late_verdict_is_not_believed(
 	assert_true(writer_hears(writer, IPC_VERIFY_STOP, &m));
 	verdict(w, writer, 0, 0, "");
 	assert_int_equal(state_of(w), TASK_RECEIVED);
+	keeper_folder(w->k, "", dir);
+	assert_int_equal(manifest_load(dir, &stored, NULL), 0);
+	assert_false(stored.verified);
 	(void)close(writer);
 	(void)close(c.fd);
 }
