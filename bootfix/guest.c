@@ -121,6 +121,18 @@ int guest_lstat(const struct guest *g, const char *path, struct stat *ret, struc
 	return stat_flags(g, path, O_NOFOLLOW, ret, e);
 }
 
+int guest_statvfs(const struct guest *g, const char *path, struct statvfs *ret,
+		  struct stat *ret_stat, struct err *e)
+{
+	scoped(close_fdp) int fd = guest_openat(g, -1, path, O_PATH, 0);
+
+	if (fd < 0)
+		return open_failed(path, e);
+	if (fstatvfs(fd, ret) < 0 || fstat(fd, ret_stat) < 0)
+		return err_set(e, ERR_DISK, errno, "'%s'", path);
+	return 0;
+}
+
 bool guest_has(const struct guest *g, const char *path)
 {
 	struct stat st;

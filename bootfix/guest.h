@@ -16,6 +16,7 @@
 #include "types.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
 
@@ -32,6 +33,9 @@ MUST_USE int guest_open(const struct guest *g, const char *path, struct err *e);
 /* Follows a link at the end; guest_lstat does not. */
 MUST_USE int guest_stat(const struct guest *g, const char *path, struct stat *ret, struct err *e);
 MUST_USE int guest_lstat(const struct guest *g, const char *path, struct stat *ret, struct err *e);
+/* The file system that ${path} is on, links followed, and whose stat it is. */
+MUST_USE int guest_statvfs(const struct guest *g, const char *path, struct statvfs *ret,
+			   struct stat *ret_stat, struct err *e);
 /* Something is there, behind links. */
 bool guest_has(const struct guest *g, const char *path);
 MUST_USE int guest_readlink(const struct guest *g, const char *path, char *ret, size_t size,

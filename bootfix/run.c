@@ -9,6 +9,7 @@
 #include "inspect.h"
 #include "plan.h"
 #include "report.h"
+#include "space.h"
 #include "steps.h"
 
 #include <string.h>
@@ -73,7 +74,8 @@ static int view_plan(const struct options *o, struct view *v, struct err *e)
 	if (v->guest.root_vol < 0)
 		plan_finding(&v->plan, "inspect", LEVEL_BLOCKED, NULL, "no root: %s",
 			     v->why_no_root);
-	return steps_plan(&v->guest, o->skip, o->n_skip, &v->plan, e);
+	r = steps_plan(&v->guest, o->skip, o->n_skip, &v->plan, e);
+	return r < 0 ? r : space_plan(&v->plan, e);
 }
 
 static const struct finding *blocked(const struct plan *p)
