@@ -71,7 +71,8 @@ enum ipc_type {
 	IPC_VERIFY = 42,
 	/* keeper -> writer: commit, close all channels, end */
 	IPC_STOP = 43,
-	/* keeper -> writer: stop a running verification */
+	/* keeper -> writer: stop a running verification; the disk may be written again. Without it the
+	 * channels that were open when a verification began write no more, also after it ended. */
 	IPC_VERIFY_STOP = 44,
 	/* writer -> keeper: the disk is open: a: claimed, b: target size, c: sectors (logical<<32|physical),
 	 * d: blocks unclaimed by the resume check; text: serial */

@@ -478,6 +478,7 @@ static int run_clean(struct keeper *k, json_t *request, json_t *answer, struct e
 	tickets_retire(&k->tickets);
 	keeper_peers_refuse(k, WIRE_ABORTED, "the operator ended the task");
 	keeper_writers_stop(k);
+	keeper_writers_forget(k);
 	if (k->task.state == TASK_WAITING)
 		r = task_store_clean(k->o->state_dir, e);
 	else

@@ -41,6 +41,7 @@ struct keeper_peer {
 	enum login_role role;
 	uint64_t epoch;
 	uint32_t opens;   /* bit N: an OPEN of disk N waits for its writer */
+	uint32_t granted; /* bit N: it has a ring and a channel to the writer of disk N */
 	uint64_t kill_ms; /* not 0: refused, ended at that time if it does not end itself */
 	char *facts;
 	size_t facts_len, facts_total;
@@ -158,6 +159,8 @@ void keeper_on_facts(struct keeper *k, struct keeper_peer *p, const struct ipc_m
 void keeper_on_open(struct keeper *k, struct keeper_peer *p, const struct ipc_msg *m);
 int keeper_writer_start(struct keeper *k, uint32_t n, struct err *e);
 void keeper_writers_stop(struct keeper *k);
+/* Those that are ending are not heard any more: what they would say is about a task that was. */
+void keeper_writers_forget(struct keeper *k);
 bool keeper_writers_gone(const struct keeper *k);
 /* Hears all that is in the channel now. */
 void keeper_writer_drain(struct keeper *k, uint32_t n);
@@ -173,6 +176,8 @@ int keeper_verify_stored(struct keeper *k, struct err *e);
 void keeper_verify_go_on(struct keeper *k); /* writers became ready, or complete */
 void keeper_on_verify_message(struct keeper *k, uint32_t n, const struct ipc_msg *m);
 void keeper_verify_cancel(struct keeper *k);
+/* What was verified, or was about to be, may be written again: the task says so already. */
+void keeper_verify_unseal(struct keeper *k);
 void keeper_verify_tick(struct keeper *k, uint64_t now_ms);
 
 /* keeper_disks.c */

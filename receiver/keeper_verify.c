@@ -20,6 +20,23 @@
 
 enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_LIST = 2 };
 
+/* Only once it is stored that the task is neither verifying nor verified: a block that is written
+ * after its disk was found equal must never stand under that word. */
+void keeper_verify_unseal(struct keeper *k)
+{
+	struct ipc_msg m;
+
+	ipc_init(&m, IPC_VERIFY_STOP);
+	for (uint32_t n = 0; n < DISKS_MAX; n++) {
+		struct keeper_writer *w = &k->writers[n];
+
+		m.disk = n;
+		if (w->verify_asked && w->fd >= 0 && k->task.state != TASK_VERIFYING &&
+		    k->task.state != TASK_VERIFIED)
+			(void)ipc_send(w->fd, &m, NULL, 0, NULL);
+	}
+}
+
 /* ---- begin ---- */
 
 static void forget_bad(struct keeper *k)
@@ -285,6 +302,7 @@ static void some_differ(struct keeper *k, uint64_t different)
 	}
 	keeper_move_or_log(k, TASK_EV_DIFFERENT,
 			   &(struct task_why){ text, "on the source: transit-send sync --final" });
+	keeper_verify_unseal(k);
 	keeper_tell_state(k, 0, 0, different, text);
 	if (!keeper_session(k))
 		keeper_move_or_log(
@@ -300,6 +318,7 @@ static void list_misfit(struct keeper *k)
 	k->task.sealed = false;
 	keeper_move_or_log(k, TASK_EV_VERIFY_STOPPED,
 			   &(struct task_why){ text, "on the source: transit-send sync --final" });
+	keeper_verify_unseal(k);
 	if (k->verify.by_sender)
 		refuse_seal(k, WIRE_SEAL, text);
 }
@@ -365,22 +384,14 @@ void keeper_on_verify_message(struct keeper *k, uint32_t n, const struct ipc_msg
 
 void keeper_verify_cancel(struct keeper *k)
 {
-	struct ipc_msg m;
-
 	k->verify.waiting = false;
 	if (!k->verify.active)
 		return;
 	k->verify.active = false;
 	(void)snprintf(k->verify.result, sizeof k->verify.result, "stopped");
-	ipc_init(&m, IPC_VERIFY_STOP);
-	for (uint32_t n = 0; n < DISKS_MAX; n++) {
-		m.disk = n;
-		if (k->writers[n].verify_asked && !k->writers[n].verify_ended &&
-		    k->writers[n].fd >= 0)
-			(void)ipc_send(k->writers[n].fd, &m, NULL, 0, NULL);
-	}
 	if (k->task.state == TASK_VERIFYING)
 		keeper_move_or_log(k, TASK_EV_VERIFY_STOPPED, NULL);
+	keeper_verify_unseal(k);
 }
 
 void keeper_verify_tick(struct keeper *k, uint64_t now_ms)

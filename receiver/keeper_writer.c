@@ -93,6 +93,14 @@ void keeper_writers_stop(struct keeper *k)
 		stop_one(k, n);
 }
 
+void keeper_writers_forget(struct keeper *k)
+{
+	for (uint32_t n = 0; n < DISKS_MAX; n++) {
+		if (k->writers[n].phase == WRITER_ENDING)
+			forget_channel(&k->writers[n]);
+	}
+}
+
 bool keeper_writers_gone(const struct keeper *k)
 {
 	for (size_t i = 0; i < DISKS_MAX; i++) {
@@ -169,9 +177,19 @@ static void grant(struct keeper *k, struct keeper_peer *p, uint32_t n)
 	int r = 0;
 
 	p->opens &= ~(UINT32_C(1) << n);
+	p->granted |= UINT32_C(1) << n;
 	/* receiving is durable before the first block can be written */
-	if (!task_edge(k->task.state, TASK_EV_OPENED, &to))
+	if (!task_edge(k->task.state, TASK_EV_OPENED, &to)) {
 		r = keeper_move(k, TASK_EV_OPENED, NULL, &e);
+		if (!r)
+			keeper_verify_unseal(k);
+	}
+	/* whatever an old OPEN waited for: blocks go to a task that says it receives them */
+	if (!r && k->task.state != TASK_RECEIVING && k->task.state != TASK_RECEIVED) {
+		keeper_peer_refuse(k, p, WIRE_STATE, "nothing can be written while the task is %s",
+				   task_state_word(k->task.state));
+		return;
+	}
 	if (!r)
 		r = introduce(k, p, n, &e);
 	if (!r)
@@ -494,6 +512,12 @@ void keeper_on_open(struct keeper *k, struct keeper_peer *p, const struct ipc_ms
 	}
 	if (!may_open(k, p, m->disk, &o))
 		return;
+	/* Each grant is a ring and a place at the writer: once for a connection, which checks this
+	 * itself unless it was taken over. */
+	if ((p->opens | p->granted) >> m->disk & 1) {
+		keeper_peer_kill(k, p, "a disk opened twice");
+		return;
+	}
 	/* The sender wants to write, so what is being read again is not the last word. */
 	keeper_verify_cancel(k);
 	r = fix_source(k, m->disk, &o, &e);

@@ -66,6 +66,14 @@ void channel_fault(struct writer_role *w, struct writer_channel *ch, enum wire_e
 	ch->ended = ch->faulted = true;
 }
 
+/* A verdict is about what lies on the disk from now on, not for the time of reading: the keeper
+ * gives the right to write back when it has stored that the task is no longer verified. */
+void channels_seal(struct writer_role *w, bool on)
+{
+	for (size_t i = 0; i < CHANNELS_MAX; i++)
+		w->channel[i].sealed = on;
+}
+
 /* ---- what a conn says ---- */
 
 static uint64_t block_length(const struct writer_role *w, uint64_t block)
@@ -184,8 +192,9 @@ static bool is_data(uint32_t type)
 
 static void obey(struct writer_role *w, struct writer_channel *ch, const struct ipc_msg *m)
 {
-	if (w->verifying && is_data(m->type)) {
-		channel_fault(w, ch, WIRE_STATE, "the disk is being verified");
+	if (ch->sealed && is_data(m->type)) {
+		channel_fault(w, ch, WIRE_STATE,
+			      "the disk is being verified, or is: a new session may write");
 		return;
 	}
 	switch (m->type) {

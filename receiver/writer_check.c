@@ -139,6 +139,7 @@ int writer_check(struct writer_role *w)
 	int r;
 
 	w->verify_wanted = false;
+	channels_seal(w, true);
 	r = writer_commit_all(w);
 	if (r < 0)
 		return r;

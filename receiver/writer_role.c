@@ -237,6 +237,7 @@ int writer_keeper_message(struct writer_role *w, const struct ipc_msg *m, int *f
 	case IPC_VERIFY_STOP:
 		w->stop_verify = true;
 		w->verify_wanted = false;
+		channels_seal(w, false);
 		return 0;
 	case IPC_STOP:
 		w->stop = true;

@@ -39,6 +39,7 @@ struct writer_channel {
 	uint64_t durable_seq;
 	bool durable_due, flush;
 	bool faulted;     /* it broke the contract */
+	bool sealed;      /* open when a verification began: what it read stays as it is */
 	bool ended;       /* faulted, or the conn is gone: closes when its items are put */
 	uint64_t to_free; /* slots, as bits */
 	struct writer_have have;
@@ -83,7 +84,9 @@ void channel_close(struct writer_channel *ch);
 /* Says why, if the conn listens, and closes once what it put before is written. */
 void channel_fault(struct writer_role *w, struct writer_channel *ch, enum wire_error code,
 		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Takes messages; data becomes items. While verifying, data is refused. */
+/* All that are open: data is refused from a sealed one. */
+void channels_seal(struct writer_role *w, bool on);
+/* Takes messages; data becomes items. */
 void channel_read(struct writer_role *w, struct writer_channel *ch);
 /* A part of the answer to HAVE_ASK. True: there is more to do. */
 bool channel_have(struct writer_role *w, struct writer_channel *ch);

@@ -200,6 +200,51 @@ static void a_second_writer_starts_only_when_the_first_is_reaped(void **state)
 	(void)close(c.fd);
 }
 
+static void a_connection_that_opens_a_disk_twice_is_ended(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c;
+	struct ipc_msg m;
+	int writer;
+
+	pair_sender(w);
+	writer = receive_disk(w, &c);
+	assert_true(writer_hears(writer, IPC_GRANT, &m));
+	say_open(w, &c, 0, MEBIBYTE);
+	assert_false(writer_hears(writer, IPC_GRANT, &m));
+	assert_int_equal(launcher_hears(w, IPC_KILL_CONN, &m, NULL), 0);
+	assert_int_equal(m.a, c.number);
+	(void)close(writer);
+	(void)close(c.fd);
+}
+
+/* Its last words are about a task that is gone. */
+static void a_writer_that_still_ends_is_not_heard_after_clean(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c;
+	struct ipc_msg m;
+	int writer;
+
+	pair_sender(w);
+	writer = receive_disk(w, &c);
+	(void)close(c.fd);
+	turn(w);
+	assert_true(plain(w, "clean"));
+	assert_true(writer_hears(writer, IPC_STOP, &m));
+	ipc_init(&m, IPC_WRITER_PROGRESS);
+	m.a = BLOCKS;
+	m.b = MEBIBYTE;
+	(void)ipc_send(writer, &m, NULL, 0, NULL);
+	turn(w);
+	assert_int_equal(w->k->task.disk[0].claimed, 0);
+	assert_int_equal(w->k->writers[0].phase, WRITER_ENDING);
+	(void)close(writer);
+	child_ends(w, ROLE_WRITER, 0, 0);
+	assert_int_equal(w->k->writers[0].phase, WRITER_NONE);
+	assert_int_equal(keeper_written(w->k, 0), 0);
+}
+
 /* ---- progress ---- */
 
 static void received_means_every_block_claimed_and_nothing_pending(void **state)
@@ -457,6 +502,15 @@ static void a_seal_that_is_not_of_this_task_or_key_is_refused(void **state)
 	}
 }
 
+static void join_session_of(struct world *w, struct fake_conn *data)
+{
+	struct msg_welcome welcome;
+
+	connect_conn(w, data);
+	say_login(w, data, LOGIN_DATA, w->k->task.epoch);
+	assert_true(hears_welcome(data, &welcome));
+}
+
 static void a_seal_on_a_data_connection_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -481,6 +535,7 @@ static void different_blocks_are_named_told_and_wanted_again(void **state)
 	struct msg_state s;
 	struct fake_conn c;
 	struct msg_seal seal;
+	struct ipc_msg m;
 	int writer = receive_all(w, &c);
 
 	make_seal(w, &seal);
@@ -491,6 +546,7 @@ static void different_blocks_are_named_told_and_wanted_again(void **state)
 	assert_int_equal(w->k->task.disk[0].bad[1], 3);
 	assert_true(hears_state(&c, TASK_RECEIVING, &s));
 	assert_int_equal(s.mismatched, 2);
+	assert_true(writer_hears(writer, IPC_VERIFY_STOP, &m)); /* it may be written again */
 	assert_non_null(strstr(w->k->task.reason, "262144"));
 	(void)close(writer);
 	(void)close(c.fd);
@@ -537,14 +593,15 @@ static void an_open_while_verifying_stops_it_and_a_late_verdict_is_not_believed(
 	struct world *w = *state;
 	char dir[STORE_PATH_MAX];
 	struct manifest stored;
-	struct fake_conn c;
+	struct fake_conn c, data;
 	struct msg_seal seal;
 	struct ipc_msg m;
 	int writer = receive_all(w, &c);
 
+	join_session_of(w, &data);
 	make_seal(w, &seal);
 	say_seal(w, &c, &seal);
-	say_open(w, &c, 0, MEBIBYTE);
+	say_open(w, &data, 0, MEBIBYTE);
 	assert_int_equal(state_of(w), TASK_RECEIVED);
 	assert_true(writer_hears(writer, IPC_VERIFY_STOP, &m));
 	verdict(w, writer, 0, 0, "");
@@ -553,6 +610,51 @@ static void an_open_while_verifying_stops_it_and_a_late_verdict_is_not_believed(
 	assert_int_equal(manifest_load(dir, &stored, NULL), 0);
 	assert_false(stored.verified);
 	(void)close(writer);
+	(void)close(data.fd);
+	(void)close(c.fd);
+}
+
+/* The writers hold what they verified as it is; they are told otherwise only after the task says
+ * that it is verified no more. */
+static void a_verified_disk_may_be_written_only_when_the_task_says_so(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c, data;
+	struct ipc_msg m;
+	int writer = verify_all(w, &c);
+
+	assert_false(writer_hears(writer, IPC_VERIFY_STOP, &m));
+	join_session_of(w, &data);
+	say_open(w, &data, 0, MEBIBYTE);
+	assert_int_equal(state_of(w), TASK_RECEIVED); /* every block is there */
+	assert_true(writer_hears(writer, IPC_VERIFY_STOP, &m));
+	assert_true(writer_hears(writer, IPC_GRANT, &m));
+	(void)close(writer);
+	(void)close(data.fd);
+	(void)close(c.fd);
+}
+
+/* An OPEN that waited for its writer while the operator asked for a verification. */
+static void an_open_is_not_granted_while_the_task_verifies(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c, data;
+	struct ipc_msg m;
+	int writer = verify_all(w, &c);
+
+	join_session_of(w, &data);
+	assert_true(plain(w, "verify"));
+	w->k->writers[0].phase = WRITER_STARTING;
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		if (w->k->peers[i].used && w->k->peers[i].role == LOGIN_DATA)
+			w->k->peers[i].opens = 1;
+	}
+	writer_says(w, writer, IPC_WRITER_READY, BLOCKS, MEBIBYTE, 0, w->k->task.disk[0].serial);
+	assert_true(hears_error(&data, WIRE_STATE));
+	assert_int_equal(state_of(w), TASK_VERIFYING);
+	assert_false(writer_hears(writer, IPC_GRANT, &m));
+	(void)close(writer);
+	(void)close(data.fd);
 	(void)close(c.fd);
 }
 
@@ -916,6 +1018,8 @@ int main(void)
 		TEST(a_disk_in_the_place_of_the_paired_one_is_refused),
 		TEST(a_writer_that_refuses_its_disk_at_start_does_not_fail_the_task),
 		TEST(a_second_writer_starts_only_when_the_first_is_reaped),
+		TEST(a_connection_that_opens_a_disk_twice_is_ended),
+		TEST(a_writer_that_still_ends_is_not_heard_after_clean),
 		TEST(received_means_every_block_claimed_and_nothing_pending),
 		TEST(a_lost_session_is_an_interruption_and_the_next_open_goes_on),
 		TEST(a_count_that_waits_when_the_session_ends_still_counts),
@@ -929,6 +1033,8 @@ int main(void)
 		TEST(a_disk_that_differs_three_times_fails_the_task),
 		TEST(a_list_that_is_not_the_signed_one_is_told_to_the_sender),
 		TEST(an_open_while_verifying_stops_it_and_a_late_verdict_is_not_believed),
+		TEST(a_verified_disk_may_be_written_only_when_the_task_says_so),
+		TEST(an_open_is_not_granted_while_the_task_verifies),
 		TEST(verify_again_works_with_the_source_gone_and_needs_a_manifest),
 		TEST(a_manifest_that_was_altered_on_disk_is_refused),
 		TEST(a_restart_in_any_state_comes_back_to_it),

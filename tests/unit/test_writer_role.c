@@ -668,6 +668,7 @@ static void one_flipped_bit_is_found_and_its_block_unclaimed(void **state)
 	assert_int_equal(f->got.b, 1);
 	assert_int_equal(f->got.c, 17);
 	assert_string_equal(f->got.text, "17");
+	say(f->keeper, IPC_VERIFY_STOP, 0);
 	/* the same content again mends it */
 	put(&p, 17, 18, 0);
 	flush(&p);
@@ -675,6 +676,39 @@ static void one_flipped_bit_is_found_and_its_block_unclaimed(void **state)
 	verify(f, digest);
 	assert_int_equal(f->got.a, 0);
 	end_peer(&p);
+}
+
+/* "verified" is about what lies there afterwards: no conn that was open may change it. */
+static void what_was_verified_is_not_written_until_the_keeper_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct peer p = ready(f), other = grant(f, 1), third = grant(f, 1), late;
+	uint8_t digest[DIGEST_LEN];
+
+	fill_disk(f, &p, digest);
+	verify(f, digest);
+	assert_int_equal(f->got.a, 0);
+	p.seq = 0; /* of its own channel each */
+	put(&other, 3, 0xee, 1);
+	expect_fault(f, &other, WIRE_STATE);
+	send_list(&p, digest, 1);
+	expect_fault(f, &p, WIRE_STATE);
+	assert_int_equal(disk_byte(f, 3 * (uint64_t)BLOCK), 4);
+	verify(f, digest);
+	assert_int_equal(f->got.a, 0);
+
+	say(f->keeper, IPC_VERIFY_STOP, 0);
+	late = grant(f, 1);
+	put(&late, 3, 4, 0);
+	flush(&late);
+	(void)durable_up_to(f, &late, 2);
+	put(&third, 3, 4, 0);
+	flush(&third);
+	(void)durable_up_to(f, &third, 2);
+	end_peer(&p);
+	end_peer(&other);
+	end_peer(&third);
+	end_peer(&late);
 }
 
 static void a_list_that_is_not_the_signed_one_is_refused(void **state)
@@ -730,6 +764,7 @@ int main(void)
 		T(a_disk_that_is_too_small_or_missing_is_refused_by_name),
 		T(an_equal_disk_is_verified_equal),
 		T(one_flipped_bit_is_found_and_its_block_unclaimed),
+		T(what_was_verified_is_not_written_until_the_keeper_says_so),
 		T(a_list_that_is_not_the_signed_one_is_refused),
 		T(stop_commits_and_ends_well),
 	};
