@@ -348,7 +348,7 @@ static int undo_file(const struct guest *g, const struct entry *x, const struct 
 	case A_COPY:
 		if (x->kept)
 			return edit_replace(g, x->path, kept->data, kept->len, 0600, e);
-		return gone_is_fine(edit_remove(g, x->path, e));
+		return gone_is_fine(edit_remove_file(g, x->path, e));
 	case A_APPEND:
 		return edit_truncate(g, x->path, x->before.len, e);
 	case A_LINK:

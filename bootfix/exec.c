@@ -120,6 +120,39 @@ static bool newer_has(const struct entry *all, size_t n, size_t i, const char *s
 	return false;
 }
 
+/* A newer entry that stays and stands on entry ${i}: the file system in a grown partition, the next
+ * text of the same file. NULL: none. */
+static const struct entry *stands_on(const struct entry *all, size_t n, size_t i, const char *step)
+{
+	for (size_t k = i + 1; k < n; k++) {
+		bool tool_above = all[k].kind == A_TOOL && all[k].disk == all[i].disk;
+
+		if (all[k].state != ENTRY_DONE || selected(&all[k], step))
+			continue;
+		if (all[i].kind == A_SECTORS ? tool_above
+					     : all[i].path[0] && !strcmp(all[k].path, all[i].path))
+			return &all[k];
+	}
+	return NULL;
+}
+
+static int refuse_order(const struct exec *x, const char *step, struct err *e)
+{
+	const struct entry *all, *above;
+	size_t n;
+
+	all = journal_entries(x->j, &n);
+	for (size_t i = 0; i < n; i++) {
+		above = selected(&all[i], step) ? stands_on(all, n, i, step) : NULL;
+		if (above)
+			return err_refuse(e, "later-step", EBUSY,
+					  "step %s came after %s and stands on what it did: undo "
+					  "%s first, or all of them",
+					  above->step, all[i].step, above->step);
+	}
+	return 0;
+}
+
 static int refuse_changed(struct exec *x, const struct entry *entry, struct err *e)
 {
 	struct look now;
@@ -184,8 +217,10 @@ static int undo_one(struct exec *x, const struct entry *entry, struct err *e)
 int exec_undo(struct exec *x, const char *step, struct err *e)
 {
 	size_t n;
-	int r = check_files(x, step, e);
+	int r = refuse_order(x, step, e);
 
+	if (!r)
+		r = check_files(x, step, e);
 	(void)journal_entries(x->j, &n);
 	for (size_t i = n; !r && i-- > 0;) {
 		const struct entry entry = journal_entries(x->j, &n)[i];

@@ -263,16 +263,27 @@ int edit_truncate(const struct guest *g, const char *path, uint64_t len, struct 
 	return ftruncate(fd, (off_t)len) < 0 || fsync(fd) < 0 ? failed("cut", path, e) : 0;
 }
 
+static int remove_at(const struct place *p, const char *path, struct err *e)
+{
+	if (unlinkat(p->dirfd, p->name, 0) < 0)
+		return errno == ENOENT ? -ENOENT : failed("remove", path, e);
+	return fsync(p->dirfd) < 0 ? failed("remove", path, e) : 0;
+}
+
 int edit_remove(const struct guest *g, const char *path, struct err *e)
 {
 	scoped(place_closep) struct place p = { .dirfd = -1 };
 	int r = split(g, path, &p, e);
 
-	if (r < 0)
-		return r;
-	if (unlinkat(p.dirfd, p.name, 0) < 0)
-		return errno == ENOENT ? -ENOENT : failed("remove", path, e);
-	return fsync(p.dirfd) < 0 ? failed("remove", path, e) : 0;
+	return r < 0 ? r : remove_at(&p, path, e);
+}
+
+int edit_remove_file(const struct guest *g, const char *path, struct err *e)
+{
+	scoped(place_closep) struct place p = { .dirfd = -1 };
+	int r = find(g, path, &p, e);
+
+	return r < 0 ? r : remove_at(&p, path, e);
 }
 
 int edit_rename(const struct guest *g, const char *from, const char *path, struct err *e)

@@ -25,6 +25,8 @@ EDIT_MUST int edit_append(const struct guest *g, const char *path, const void *d
 			  struct err *e);
 EDIT_MUST int edit_truncate(const struct guest *g, const char *path, uint64_t len, struct err *e);
 EDIT_MUST int edit_remove(const struct guest *g, const char *path, struct err *e);
+/* Undo of an edit_replace() that made a file: behind a link, as that did. */
+EDIT_MUST int edit_remove_file(const struct guest *g, const char *path, struct err *e);
 /* -EEXIST when ${path} is there. */
 EDIT_MUST int edit_rename(const struct guest *g, const char *from, const char *path, struct err *e);
 /* A symbolic link; one that is there is replaced at once. */

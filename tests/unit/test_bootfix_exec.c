@@ -221,6 +221,82 @@ static void apply_refuses_a_file_that_changed_since_the_plan(void **state)
 	plan_free(&p);
 }
 
+static void apply_text(struct fixture *f, const char *step, const char *path, const char *text)
+{
+	struct exec x = { .g = &f->g, .j = f->j };
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	struct plan p;
+
+	plan_init(&p, &f->g);
+	assert_int_equal(buf_add_str(&b, text, &e), 0);
+	assert_int_equal(plan_write(&p, step, path, &b, 0644, "because", &e), 0);
+	if (exec_apply(&x, &p, &e) < 0)
+		fail_msg("%s", e.text);
+	plan_free(&p);
+}
+
+static void a_step_is_not_undone_below_a_later_one_on_the_same_file(void **state)
+{
+	struct fixture *f = *state;
+	struct exec x = { .g = &f->g, .j = f->j };
+	char *before = tree_state(f->dir), *after;
+	struct err e = { 0 };
+
+	apply_text(f, "first", "/etc/fstab", "1\n");
+	apply_text(f, "second", "/etc/fstab", "2\n");
+	assert_int_equal(exec_undo(&x, "first", &e), -EBUSY);
+	assert_string_equal(e.name, "later-step");
+	err_clear(&e);
+	assert_int_equal(exec_undo(&x, "second", &e), 0);
+	assert_int_equal(exec_undo(&x, "first", &e), 0);
+	after = tree_state(f->dir);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+}
+
+static void record_done(struct fixture *f, enum act kind, const char *step)
+{
+	struct entry entry = { .kind = kind, .disk = 0, .number = 1, .tool = TOOL_GROW_EXT };
+	struct err e = { 0 };
+
+	(void)snprintf(entry.step, sizeof entry.step, "%s", step);
+	assert_int_equal(journal_start(f->j, &entry, NULL, &e), 0);
+	assert_int_equal(journal_mark(f->j, entry.seq, ENTRY_DONE, &e), 0);
+}
+
+/* The partition would end in the middle of its file system. */
+static void a_partition_is_not_shrunk_below_its_grown_file_system(void **state)
+{
+	struct fixture *f = *state;
+	struct exec x = { .g = &f->g, .j = f->j };
+	struct err e = { 0 };
+
+	record_done(f, A_SECTORS, "growpart");
+	record_done(f, A_TOOL, "growfs");
+	assert_int_equal(exec_undo(&x, "growpart", &e), -EBUSY);
+	assert_string_equal(e.name, "later-step");
+}
+
+static void a_file_made_behind_a_link_is_what_undo_removes(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = { 0 };
+	char *before, *after;
+
+	tree_link(f->dir, "/boot/not-yet", "/etc/dangling");
+	before = tree_state(f->dir);
+	apply_text(f, "test", "/etc/dangling", "made\n");
+	assert_true(guest_has(&f->g, "/boot/not-yet"));
+	if (undo(f, NULL, NULL, &e) < 0)
+		fail_msg("%s", e.text);
+	after = tree_state(f->dir);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+}
+
 /* ---- kills -------------------------------------------------------------------------------------
  */
 
@@ -403,6 +479,9 @@ int main(void)
 		T(undo_gives_the_same_tree_back),
 		T(undo_refuses_a_file_that_somebody_else_changed),
 		T(apply_refuses_a_file_that_changed_since_the_plan),
+		T(a_step_is_not_undone_below_a_later_one_on_the_same_file),
+		T(a_partition_is_not_shrunk_below_its_grown_file_system),
+		T(a_file_made_behind_a_link_is_what_undo_removes),
 		T(a_kill_at_any_point_of_apply_is_made_good_by_the_next_run),
 		T(a_kill_at_any_point_of_undo_is_made_good_by_the_next_undo),
 		T(a_half_written_file_is_put_back),
