@@ -44,10 +44,6 @@ int machine_argv_check(const struct options *o, struct err *e)
 			    "set TRANSIT_MACHINE=DIR",
 			    path);
 	}
-	for (size_t i = 0; i < o->n_disks; i++)
-		if (stat(o->disks[i], &st) < 0)
-			return err_set(e, ERR_USAGE, errno, "disk '%s': %s", o->disks[i],
-				       strerror(errno));
 	return 0;
 }
 

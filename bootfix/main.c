@@ -8,6 +8,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* However it ends, there is one report on standard output. */
+static int work(const struct options *o, int *ret_code, struct err *e)
+{
+	int r = options_check_disks(o, e);
+
+	if (!r && !machine_needed(o))
+		return run_command(o, stdout, e);
+	if (!r)
+		r = machine_run(o, stdout, ret_code, e);
+	if (r < 0)
+		run_tell_failure(o, stdout, e);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -25,8 +39,7 @@ int main(int argc, char **argv)
 		(void)fputs(o.help ? options_help : "bootfix " TRANSIT_VERSION "\n", stdout);
 		return 0;
 	}
-	if (machine_needed(&o) ? machine_run(&o, stdout, &code, &e) < 0
-			       : run_command(&o, stdout, &e) < 0) {
+	if (work(&o, &code, &e) < 0) {
 		log_error("%s%s%s%s", e.text, e.name ? " [" : "", e.name ? e.name : "",
 			  e.name ? "]" : "");
 		return err_exit_code(&e);

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 const char options_help[] =
     "usage: bootfix [inspect|plan|apply|verify|undo] [OPTION]... DISK...\n"
@@ -141,6 +143,8 @@ static int take_option(int which, const char *value, struct options *o, struct e
 		o->version = true;
 		return 0;
 	case OPT_STEP:
+		if (o->step)
+			return err_set(e, ERR_USAGE, EINVAL, "--step: only one at a time");
 		o->step = value;
 		return take_step("--step", value, e);
 	case OPT_SKIP:
@@ -153,7 +157,8 @@ static int take_option(int which, const char *value, struct options *o, struct e
 	case OPT_NETWORK:
 		return take_wish(which, value, &o->wishes, e);
 	default:
-		return err_set(e, ERR_USAGE, EINVAL, "unknown option or missing value, see --help");
+		return err_set(e, ERR_USAGE, EINVAL, "'%.60s': %s, see --help", value,
+			       which == ':' ? "needs a value" : "no such option");
 	}
 }
 
@@ -174,6 +179,9 @@ static int take_words(int n, char **words, struct options *o, struct err *e)
 	}
 	if (!o->n_disks)
 		return err_set(e, ERR_USAGE, EINVAL, "no DISK given, see --help");
+	if (o->n_skip && o->command == CMD_UNDO)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--skip belongs to plan, apply and verify; undo has --step");
 	if (o->step && o->command != CMD_UNDO)
 		return err_set(e, ERR_USAGE, EINVAL, "--step belongs to undo");
 	if ((o->command == CMD_APPLY || o->command == CMD_UNDO) && !o->state)
@@ -183,14 +191,59 @@ static int take_words(int n, char **words, struct options *o, struct err *e)
 	return 0;
 }
 
+/* ---- the disks they name --------------------------------------------------------------------- */
+
+static int check_disk(const struct options *o, size_t i, struct stat *st, struct err *e)
+{
+	bool writes = o->command == CMD_APPLY || o->command == CMD_UNDO;
+	const char *path = o->disks[i];
+
+	if (stat(path, st) < 0)
+		return err_set(e, ERR_USAGE, errno, "disk '%s': %s%s", path, strerror(errno),
+			       i || strchr(path, '/') ? "" : "; nor is it a command, see --help");
+	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+		return err_set(e, ERR_USAGE, EINVAL, "'%s' is neither a disk nor an image", path);
+	if (access(path, writes ? R_OK | W_OK : R_OK) < 0)
+		return err_set(e, ERR_SYS, errno, "disk '%s' cannot be %s", path,
+			       writes ? "written" : "read");
+	return 0;
+}
+
+static bool same_disk(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+int options_check_disks(const struct options *o, struct err *e)
+{
+	struct stat seen[MAX_DISKS];
+
+	for (size_t i = 0; i < o->n_disks; i++) {
+		int r = check_disk(o, i, &seen[i], e);
+
+		if (r < 0)
+			return r;
+		for (size_t k = 0; k < i; k++)
+			if (same_disk(&seen[k], &seen[i]))
+				return err_refuse(e, "disk-given-twice", EEXIST,
+						  "'%s' and '%s' are the same disk: give each disk "
+						  "once, in the order of the source's",
+						  o->disks[k], o->disks[i]);
+	}
+	return 0;
+}
+
 int options_parse(int argc, char **argv, struct options *ret, struct err *e)
 {
 	struct options o = { .command = CMD_PLAN };
 	int r = 0, which;
 
 	opterr = 0;
-	while (!r && (which = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-		r = take_option(which == 'h' ? OPT_HELP : which, optarg, &o, e);
+	while (!r && (which = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
+		r = take_option(which == 'h' ? OPT_HELP : which,
+				which == '?' || which == ':' ? argv[optind - 1] : optarg, &o, e);
 	if (!r && !o.help && !o.version)
 		r = take_words(argc - optind, argv + optind, &o, e);
 	if (r < 0)

@@ -29,6 +29,8 @@ struct options {
 
 int options_parse(int argc, char **argv, struct options *ret, struct err *e)
     __attribute__((warn_unused_result));
+/* That the disks are there, may be used as the command wants to, and are not one disk twice. */
+int options_check_disks(const struct options *o, struct err *e) __attribute__((warn_unused_result));
 const char *command_word(enum command c);
 extern const char options_help[];
 

@@ -93,6 +93,18 @@ static int tell(const struct options *o, const struct report *r, FILE *out, stru
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
+static int left_to_do(const struct plan *p, struct err *e)
+{
+	const struct finding *f = blocked(p);
+
+	if (f)
+		return err_set(e, ERR_GUEST, EUCLEAN, "step %s is blocked: %.300s", f->step,
+			       f->why);
+	return p->n_actions
+		   ? err_set(e, ERR_GUEST, EUCLEAN, "%zu actions are left to do", p->n_actions)
+		   : 0;
+}
+
 static int run_look(const struct options *o, FILE *out, struct err *e)
 {
 	struct report report = { .command = command_word(o->command), .left = -1 };
@@ -114,9 +126,7 @@ static int run_look(const struct options *o, FILE *out, struct err *e)
 		report.result = v.plan.n_actions ? "planned" : "nothing-to-do";
 	if (!r && o->command == CMD_VERIFY) {
 		report.left = (int)v.plan.n_actions;
-		if (blocked(&v.plan) || v.plan.n_actions)
-			r = err_set(e, ERR_GUEST, EUCLEAN, "%zu actions are left to do",
-				    v.plan.n_actions);
+		r = left_to_do(&v.plan, e);
 	}
 	told = tell(o, &report, out, e);
 	return r < 0 ? r : told;
@@ -156,6 +166,16 @@ static int recover_first(const struct options *o, struct journal *j, struct err 
 	return r < 0 ? r : mount_none(&v.guest, e);
 }
 
+static int refuse_blocked(const struct finding *f, struct err *e)
+{
+	/* "inspect" is no step: without a root there is nothing to go on with. */
+	if (!step_known(f->step))
+		return err_refuse(e, "blocked", EPERM, "%.300s; nothing was changed", f->why);
+	return err_refuse(e, "blocked", EPERM,
+			  "step %s: %.300s; nothing was changed (--skip %s goes on without)",
+			  f->step, f->why, f->step);
+}
+
 static int change(const struct options *o, struct journal *j, struct view *v, struct err *e)
 {
 	struct exec x = { .j = j, .g = &v->guest };
@@ -168,10 +188,7 @@ static int change(const struct options *o, struct journal *j, struct view *v, st
 		return r;
 	f = blocked(&v->plan);
 	if (f)
-		return err_refuse(
-		    e, "blocked", EPERM,
-		    "step %s: %.300s; nothing was changed (--skip %s goes on without)", f->step,
-		    f->why, f->step);
+		return refuse_blocked(f, e);
 	r = exec_apply(&x, &v->plan, e);
 	return r < 0 ? r : mount_none(&v->guest, e);
 }
@@ -244,12 +261,22 @@ static int run_undo(const struct options *o, FILE *out, struct err *e)
 	return r < 0 ? r : told;
 }
 
+void run_tell_failure(const struct options *o, FILE *out, struct err *e)
+{
+	struct report report = { .command = command_word(o->command), .left = -1, .error = e };
+
+	report.result = e->kind == ERR_REFUSED ? "refused" : "failed";
+	(void)tell(o, &report, out, e);
+}
+
 int run_command(const struct options *o, FILE *out, struct err *e)
 {
 	int r = mount_namespace(e);
 
-	if (r < 0)
+	if (r < 0) {
+		run_tell_failure(o, out, e);
 		return r;
+	}
 	switch (o->command) {
 	case CMD_INSPECT:
 	case CMD_PLAN:

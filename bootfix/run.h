@@ -11,6 +11,9 @@
 
 #include <stdio.h>
 
+/* The report of a command that failed before it looked at any disk. */
+void run_tell_failure(const struct options *o, FILE *out, struct err *e);
+
 int run_command(const struct options *o, FILE *out, struct err *e)
     __attribute__((warn_unused_result));
 
