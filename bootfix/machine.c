@@ -6,6 +6,7 @@
 #include "facts.h"
 #include "guest_open.h"
 #include "machine_argv.h"
+#include "machine_claim.h"
 #include "report.h"
 
 #include <assert.h>
@@ -23,6 +24,8 @@ enum {
 	TIME_LIMIT_S = 3600,
 	STATE_SIZE_MIB = 512,
 	MAX_OUT = 16 << 20,
+	MAX_FILE = 64 << 20, /* any file that the machine writes to */
+	MAX_RELAY = 1 << 20, /* of its log, at a time */
 	MAX_LOG_LINES = 20000,
 };
 
@@ -30,7 +33,8 @@ enum {
 struct machine {
 	const struct options *o;
 	char work[PATH_MAX]; /* out, log, exit, console, job */
-	int statefd;         /* state.img, locked; or -1 */
+	struct machine_claim disks;
+	int statefd; /* state.img, locked; or -1 */
 	pid_t pid;
 	FILE *log;
 	char line[512];
@@ -76,6 +80,7 @@ static void machine_clear(struct machine *m)
 	}
 	fclosep(&m->log);
 	close_fdp(&m->statefd);
+	machine_unclaim(&m->disks);
 	if (!m->work[0])
 		return;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -120,6 +125,18 @@ static int run_mke2fs(const char *path, struct err *e)
 	return 0;
 }
 
+/* The name must not be lost after the first change is on the disks. */
+static int sync_folder_of(const char *path, struct err *e)
+{
+	char folder[PATH_MAX];
+
+	(void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
+	scoped(close_fdp) int fd =
+	    open(folder[0] ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? err_set(e, ERR_SYS, errno, "state folder '%s'", folder)
+				       : 0;
+}
+
 static int make_state_image(const char *path, struct err *e)
 {
 	char fresh[PATH_MAX];
@@ -133,7 +150,7 @@ static int make_state_image(const char *path, struct err *e)
 	r = run_mke2fs(fresh, e);
 	if (!r && (fsync(fd) < 0 || rename(fresh, path) < 0))
 		r = err_set(e, ERR_SYS, errno, "state disk '%s'", path);
-	return r;
+	return r < 0 ? r : sync_folder_of(path, e);
 }
 
 /* The state disk belongs to one run at a time; the lock is ours, QEMU has its own. */
@@ -221,20 +238,50 @@ static void relay_log(struct machine *m)
 	if (!m->log)
 		return;
 	clearerr(m->log);
-	while ((n = fread(chunk, 1, sizeof chunk, m->log)) > 0)
+	for (size_t all = 0; all < MAX_RELAY; all += n) {
+		n = fread(chunk, 1, sizeof chunk, m->log);
+		if (!n)
+			break;
 		for (size_t i = 0; i < n; i++) {
 			if (chunk[i] == '\n' || m->line_len + 1 == sizeof m->line)
 				relay_line(m);
 			if (chunk[i] != '\n' && chunk[i] != '\r')
 				m->line[m->line_len++] = chunk[i];
 		}
+	}
+}
+
+/* A machine that was taken over could fill this host's disk. */
+static int refuse_flood(const struct machine *m, struct err *e)
+{
+	static const char *const names[] = { "out", "log", "exit", "console" };
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!in_work(m, names[i], path) && !stat(path, &st) && st.st_size > MAX_FILE)
+			return err_set(e, ERR_PEER, EFBIG,
+				       "the machine's %s is longer than %d bytes: ended", names[i],
+				       MAX_FILE);
+	return 0;
+}
+
+static int may_go_on(const struct machine *m, time_t deadline, struct err *e)
+{
+	if (stopped)
+		return err_set(e, ERR_NET, EINTR,
+			       "stopped by signal %d; run the same command again", (int)stopped);
+	if (time(NULL) > deadline)
+		return err_set(e, ERR_SYS, ETIMEDOUT, "the machine did not end in %d s",
+			       TIME_LIMIT_S);
+	return refuse_flood(m, e);
 }
 
 static int wait_for_end(struct machine *m, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = 100000000L };
 	time_t deadline = time(NULL) + TIME_LIMIT_S;
-	int status;
+	int status, r;
 
 	for (;;) {
 		pid_t pid = waitpid(m->pid, &status, WNOHANG);
@@ -244,13 +291,9 @@ static int wait_for_end(struct machine *m, struct err *e)
 			break;
 		if (pid < 0 && errno != EINTR)
 			return err_set(e, ERR_SYS, errno, "wait for QEMU");
-		if (stopped)
-			return err_set(e, ERR_NET, EINTR,
-				       "stopped by signal %d; run the same command again",
-				       (int)stopped);
-		if (time(NULL) > deadline)
-			return err_set(e, ERR_SYS, ETIMEDOUT, "the machine did not end in %d s",
-				       TIME_LIMIT_S);
+		r = may_go_on(m, deadline, e);
+		if (r < 0)
+			return r;
 		(void)nanosleep(&pause, NULL);
 	}
 	m->pid = 0;
@@ -352,6 +395,8 @@ int machine_run(const struct options *o, FILE *out, int *ret_code, struct err *e
 	if (!r)
 		r = machine_argv_check(o, e);
 	if (!r)
+		r = machine_claim(o, &m.disks, e);
+	if (!r)
 		r = open_state(&m, state, e);
 	if (!r)
 		r = make_work(&m, e);
@@ -361,6 +406,7 @@ int machine_run(const struct options *o, FILE *out, int *ret_code, struct err *e
 		return r;
 	(void)sigaction(SIGINT, &act, NULL);
 	(void)sigaction(SIGTERM, &act, NULL);
+	(void)sigaction(SIGHUP, &act, NULL);
 	r = start(&m, &a, e);
 	if (!r)
 		r = wait_for_end(&m, e);

@@ -117,10 +117,11 @@ static int add_disk(struct machine_argv *a, const char *path, const char *serial
 			serial, readonly ? "on" : "off", quoted);
 	if (!r)
 		r = add(a, e, "-device");
+	/* What fails here must fail in there: QEMU would else stop the machine and wait for us. */
 	if (!r)
 		r = add(a, e,
 			"virtio-blk-pci,drive=%s,serial=%s,logical_block_size=%u,"
-			"physical_block_size=%u",
+			"physical_block_size=%u,rerror=report,werror=report",
 			serial, serial, sector, sector);
 	return r;
 }

@@ -11,9 +11,13 @@ setup() {
 	truncate -s 4M "$WORK/other.raw"
 	# A machine that nobody may find by accident.
 	export TRANSIT_MACHINE=$WORK/no-machine
+	export TMPDIR=$WORK
 	cd "$WORK" || return 1
 }
-teardown() { transit_teardown; }
+teardown() {
+	[[ -z ${OTHER_PID:-} ]] || end_process "$OTHER_PID"
+	transit_teardown
+}
 
 # A machine folder, and a QEMU that says on which disks it was started and ends with no exit line.
 make_machine() {
@@ -156,4 +160,60 @@ refused() {
 	run "$bootfix" plan disk.raw
 	echo "$output"
 	[[ $status -eq 1 && $output == *"no JSON"* && $output != *$'\033'* ]]
+}
+
+@test "a machine that says too much is ended" {
+	make_machine "head -c 70000000 /dev/zero >log; exec sleep 100"
+	SECONDS=0
+	run "$bootfix" plan disk.raw
+	echo "$output" | head -c 1000
+	[[ $status -eq 1 && $output == *"log is longer than"* && $SECONDS -lt 60 ]]
+}
+
+lock() { # lock -s|-x FILE: another program's lock, until teardown
+	flock "$1" "$2" sleep 100 3>&- &
+	OTHER_PID=$!
+	wait_until 10 taken "$2"
+}
+taken() { ! flock -n "$1" true; }
+
+@test "a disk that another program has is refused by name" {
+	make_machine "exit 1"
+	lock -x disk.raw
+	refused disk-busy plan other.raw disk.raw
+	[[ $output == *"'disk.raw' is in use"* ]]
+	refused disk-busy apply --state "$WORK/way-back" disk.raw
+	[[ ! -e argv && ! -e way-back ]]
+}
+
+@test "two may look, none may write meanwhile" {
+	make_machine "echo 'exit 0' >exit; echo '{\"result\":\"planned\"}' >out"
+	lock -s disk.raw
+	"$bootfix" plan disk.raw
+	refused disk-busy apply --state "$WORK/way-back" disk.raw
+}
+
+start_bootfix() { # in the background, up to the machine's start; its pid is $OTHER_PID
+	make_machine "echo \$\$ >$WORK/pid; exec sleep 100"
+	"$bootfix" plan disk.raw >out.txt 2>&1 3>&- &
+	OTHER_PID=$!
+	wait_until 10 test -s pid
+}
+machine_gone() { ! kill -0 "$(<pid)" 2>/dev/null; }
+
+@test "a signal ends the machine too, and the same command may be run again" {
+	start_bootfix
+	kill -TERM "$OTHER_PID"
+	status=0
+	wait "$OTHER_PID" || status=$?
+	[[ $status -eq 3 ]]
+	grep -q "run the same command again" out.txt
+	machine_gone
+	[[ -z $(find "$WORK" -name 'bootfix-machine.*') ]]
+}
+
+@test "the machine does not outlive a bootfix that was killed" {
+	start_bootfix
+	kill -KILL "$OTHER_PID"
+	wait_until 10 machine_gone
 }
