@@ -21,7 +21,7 @@ static void shell_value(const char *text, const char *key, char *ret, size_t siz
 	ret[0] = 0;
 	for (const char *p = text; p; p = strchr(p, '\n')) {
 		p += *p == '\n';
-		if (strncmp(p, key, len) || p[len] != '=')
+		if (strncmp(p, key, len) != 0 || p[len] != '=')
 			continue;
 		for (p += len + 1; *p && *p != '\n' && o + 1 < size; p++)
 			if (*p != '"' && *p != '\'' && *p != '\r')

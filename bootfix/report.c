@@ -38,6 +38,7 @@ static size_t utf8_len(const unsigned char *s)
 
 static json_t *text(const char *s)
 {
+	static const unsigned char unreadable[] = { 0xef, 0xbf, 0xbd }; /* U+FFFD */
 	char safe[3 * MAX_SHOWN + 4];
 	size_t o = 0;
 
@@ -52,8 +53,8 @@ static json_t *text(const char *s)
 			o += n;
 			i += n;
 		} else {
-			memcpy(safe + o, "\xef\xbf\xbd", 3);
-			o += 3;
+			memcpy(safe + o, unreadable, sizeof unreadable);
+			o += sizeof unreadable;
 			i++;
 		}
 	}
@@ -178,21 +179,27 @@ static json_t *loader_json(const struct guest *g)
 			 "esp", text_or_null(g->loader.esp_dir));
 }
 
+static json_t *root_json(const struct guest *g)
+{
+	const struct vol *root;
+
+	if (g->root_vol < 0)
+		return json_null();
+	root = &g->vols[g->root_vol];
+	return json_pack("{s:i,s:i,s:o,s:o}", "disk", (int)root->disk, "number", (int)root->number,
+			 "uuid", text_or_null(root->uuid), "type", text_or_null(root->type));
+}
+
 static json_t *guest_json(const struct guest *g)
 {
-	const struct vol *root = g->root_vol >= 0 ? &g->vols[g->root_vol] : NULL;
 	json_t *os =
 	    json_pack("{s:o,s:o,s:o,s:s,s:s,s:b,s:s}", "id", text_or_null(g->os.id), "version",
 		      text_or_null(g->os.version), "name", text_or_null(g->os.name), "family",
 		      family_words[g->os.family], "init", init_words[g->os.init], "merged_usr",
 		      (int)g->os.merged_usr, "selinux", selinux_words[g->os.selinux]);
-	json_t *root_json = root ? json_pack("{s:i,s:i,s:o,s:o}", "disk", (int)root->disk, "number",
-					     (int)root->number, "uuid", text_or_null(root->uuid),
-					     "type", text_or_null(root->type))
-				 : json_null();
 
-	return json_pack("{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "os", os, "root", root_json,
-			 "firmware", firmware_words[g->firmware], "boot_disk",
+	return json_pack("{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "os", os, "root",
+			 root_json(g), "firmware", firmware_words[g->firmware], "boot_disk",
 			 g->loader.boot_disk < 0 ? json_null() : json_integer(g->loader.boot_disk),
 			 "disks", disks_json(g), "volumes", volumes_json(g), "mounts",
 			 mounts_json(g), "kernels", kernels_json(g), "loader", loader_json(g),
@@ -298,7 +305,7 @@ static json_t *actions_json(const struct report *r)
 				break;
 		return list;
 	}
-	for (size_t i = 0; r->plan && i < r->plan->n_actions; i++)
+	for (size_t i = 0; r->guest && r->plan && i < r->plan->n_actions; i++)
 		if (push(list, planned_json(r->guest, &r->plan->actions[i], i + 1)) < 0)
 			break;
 	return list;

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set /* the functions themselves, see err.h */
+#undef err_refuse
+
 static void __attribute__((format(printf, 5, 0)))
 fill(struct err *e, enum err_kind kind, int sys, const char *name, const char *fmt, va_list ap)
 {

@@ -10,6 +10,7 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 enum err_kind {
@@ -43,6 +44,17 @@ int err_refuse(struct err *e, const char *name, int sys, const char *fmt, ...)
 
 /* Puts "what: " before the text that is there; returns ${r}, the code that rises. */
 int err_under(struct err *e, int r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#ifdef __clang_analyzer__
+/* It sees no body of these two: without this it walks on as if the error were success. */
+static inline int err_negative(int r)
+{
+	return r < 0 ? r : -EIO;
+}
+
+#define err_set(...) err_negative(err_set(__VA_ARGS__))
+#define err_refuse(...) err_negative(err_refuse(__VA_ARGS__))
+#endif
 
 void err_clear(struct err *e);
 

@@ -50,8 +50,8 @@ static bool set_matches(const char *p, size_t len, size_t *at, char c)
 
 bool modules_glob(const char *pattern, size_t len, const char *s)
 {
-	size_t p = 0, star = len + 1;
-	const char *from = NULL;
+	size_t p = 0, star = 0;
+	const char *from = NULL; /* what the last star has not taken yet */
 
 	while (*s || p < len) {
 		size_t next = p;
@@ -76,7 +76,7 @@ bool modules_glob(const char *pattern, size_t len, const char *s)
 			}
 		}
 		/* Back to the last star: let it take one byte more. */
-		if (star > len || !*from)
+		if (!from || !*from)
 			return false;
 		s = ++from;
 		p = star + 1;
@@ -206,7 +206,7 @@ const struct modules_entry *modules_find(const struct modules *m, const char *na
 
 	if (strlen(name) >= sizeof key.name || !m->n)
 		return NULL;
-	strcpy(key.name, name);
+	memcpy(key.name, name, strlen(name));
 	return bsearch(&key, m->v, m->n, sizeof *m->v, by_name);
 }
 

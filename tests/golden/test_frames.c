@@ -313,7 +313,7 @@ static void make_manifest(struct page *g)
 
 	f.disk = 1;
 	f.block = 3;
-	count_up(payload(g), 2 * DIGEST_LEN, 0);
+	count_up(payload(g), (size_t)2 * DIGEST_LEN, 0);
 	head(g, f);
 	tell(g, 32, "SHA-256 of block 3");
 	tell(g, 32, "SHA-256 of block 4");

@@ -43,6 +43,7 @@ static struct {
 	uint64_t rng;
 } crash_fs;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): ld --wrap names them so */
 ssize_t __real_pwrite64(int fd, const void *p, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *p, size_t len, off_t off);
 int __real_fdatasync(int fd);
@@ -55,6 +56,7 @@ int __real_ftruncate64(int fd, off_t len);
 int __wrap_ftruncate64(int fd, off_t len);
 int __real_unlinkat(int fd, const char *name, int flags);
 int __wrap_unlinkat(int fd, const char *name, int flags);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static inline uint64_t crash_random(void)
 {

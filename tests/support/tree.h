@@ -124,7 +124,7 @@ static inline int tree_compare(const void *a, const void *b)
 static inline char *tree_state(const char *dir)
 {
 	char *all;
-	size_t len = 1;
+	size_t len = 1, at = 0;
 
 	tree_n_lines = 0;
 	tree_skip = strlen(dir);
@@ -135,8 +135,7 @@ static inline char *tree_state(const char *dir)
 	all = calloc(1, len);
 	assert_non_null(all);
 	for (size_t i = 0; i < tree_n_lines; i++) {
-		strcat(all, tree_lines[i]);
-		strcat(all, "\n");
+		at += (size_t)snprintf(all + at, len - at, "%s\n", tree_lines[i]);
 		free(tree_lines[i]);
 	}
 	return all;

@@ -102,12 +102,12 @@ static void a_set_equals_a_plain_map_after_any_history(void **state)
 	for (unsigned seed = 1; seed <= 200; seed++) {
 		struct extent_set s = { 0 };
 		uint8_t map[UNIVERSE] = { 0 };
+		unsigned random = seed;
 
-		srand(seed);
 		for (int step = 0; step < 60; step++) {
-			uint64_t off = (uint64_t)rand() % UNIVERSE;
-			uint64_t len = (uint64_t)rand() % 40;
-			int on = rand() % 3 != 0;
+			uint64_t off = (uint64_t)rand_r(&random) % UNIVERSE;
+			uint64_t len = (uint64_t)rand_r(&random) % 40;
+			int on = rand_r(&random) % 3 != 0;
 
 			if (len > UNIVERSE - off)
 				len = UNIVERSE - off;

@@ -15,7 +15,7 @@ static int set_up(void **state)
 	int fd;
 
 	(void)state;
-	memcpy(path + sizeof path - 7, "XXXXXX", 6);
+	memcpy(path + sizeof path - 7, "XXXXXX", 7);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, 3 << 20), 0);

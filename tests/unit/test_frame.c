@@ -93,22 +93,20 @@ static void refused(const struct frame *f, const char *field)
 		fail_msg("%s with a wrong %s: '%s'", frame_kind_word(f->kind), field, e.text);
 }
 
-#define EACH_RULE(r) (const struct rule *r = rules; r < rules + sizeof rules / sizeof *rules; r++)
+static const struct rule *const rules_end = rules + sizeof rules / sizeof *rules;
 
 static void every_kind_is_in_the_table(void **state)
 {
 	(void)state;
 	assert_int_equal(sizeof rules / sizeof *rules, FRAME_BYE);
-	for
-		EACH_RULE(r)
-		{
-			uint32_t min, max;
+	for (const struct rule *r = rules; r < rules_end; r++) {
+		uint32_t min, max;
 
-			assert_string_equal(frame_kind_word(r->kind), r->word);
-			frame_payload_bounds(r->kind, &min, &max);
-			assert_int_equal(max, r->max);
-			assert_int_equal(min, r->kind == FRAME_HAVE ? 0 : r->min);
-		}
+		assert_string_equal(frame_kind_word(r->kind), r->word);
+		frame_payload_bounds(r->kind, &min, &max);
+		assert_int_equal(max, r->max);
+		assert_int_equal(min, r->kind == FRAME_HAVE ? 0 : r->min);
+	}
 	assert_string_equal(frame_kind_word((enum frame_kind)0), "unknown");
 	assert_string_equal(frame_kind_word((enum frame_kind)22), "unknown");
 }
@@ -116,25 +114,23 @@ static void every_kind_is_in_the_table(void **state)
 static void lengths_outside_the_bounds_of_the_kind_are_refused(void **state)
 {
 	(void)state;
-	for
-		EACH_RULE(r)
-		{
-			struct frame f = good(r);
+	for (const struct rule *r = rules; r < rules_end; r++) {
+		struct frame f = good(r);
 
-			accepted(&f);
-			f.length = r->max;
-			accepted(&f);
-			f.length = r->max + r->unit;
+		accepted(&f);
+		f.length = r->max;
+		accepted(&f);
+		f.length = r->max + r->unit;
+		refused(&f, "length");
+		f.length = UINT32_MAX;
+		refused(&f, "length");
+		f.length = r->min - 1; /* of 0: the largest number there is */
+		refused(&f, "length");
+		if (r->unit > 1) {
+			f.length = r->min + 1;
 			refused(&f, "length");
-			f.length = UINT32_MAX;
-			refused(&f, "length");
-			f.length = r->min - 1; /* of 0: the largest number there is */
-			refused(&f, "length");
-			if (r->unit > 1) {
-				f.length = r->min + 1;
-				refused(&f, "length");
-			}
 		}
+	}
 }
 
 static void only_the_last_have_may_be_empty(void **state)
@@ -150,103 +146,94 @@ static void only_the_last_have_may_be_empty(void **state)
 static void disks_are_named_where_there_is_one_and_only_there(void **state)
 {
 	(void)state;
-	for
-		EACH_RULE(r)
-		{
-			struct frame f = good(r);
-			static const uint8_t v[] = { 0, DISKS_MAX - 1, DISKS_MAX, 0xfe,
-						     FRAME_NO_DISK };
+	for (const struct rule *r = rules; r < rules_end; r++) {
+		struct frame f = good(r);
+		static const uint8_t v[] = { 0, DISKS_MAX - 1, DISKS_MAX, 0xfe, FRAME_NO_DISK };
 
-			for (size_t i = 0; i < sizeof v; i++) {
-				bool named = v[i] < DISKS_MAX, none = v[i] == FRAME_NO_DISK;
+		for (size_t i = 0; i < sizeof v; i++) {
+			bool named = v[i] < DISKS_MAX, none = v[i] == FRAME_NO_DISK;
 
-				f.disk = v[i];
-				if ((named && r->disk) || (none && r->disk != 1))
-					accepted(&f);
-				else
-					refused(&f, "disk");
-			}
+			f.disk = v[i];
+			if ((named && r->disk) || (none && r->disk != 1))
+				accepted(&f);
+			else
+				refused(&f, "disk");
 		}
+	}
 }
 
 static void fields_without_a_use_must_be_zero(void **state)
 {
 	(void)state;
-	for
-		EACH_RULE(r)
-		{
-			struct frame f = good(r);
+	for (const struct rule *r = rules; r < rules_end; r++) {
+		struct frame f = good(r);
 
-			f.codec = 1;
-			if (r->lz4)
-				accepted(&f);
-			else
-				refused(&f, "codec");
-			f.codec = 2;
+		f.codec = 1;
+		if (r->lz4)
+			accepted(&f);
+		else
 			refused(&f, "codec");
+		f.codec = 2;
+		refused(&f, "codec");
 
-			f = good(r);
-			f.flags = FRAME_FLAG_LAST;
-			if (r->last)
-				accepted(&f);
-			else
-				refused(&f, "flags");
-			for (unsigned b = 1; b < 8; b++) {
-				f.flags = (uint8_t)(1u << b);
-				refused(&f, "flags");
-			}
-
-			f = good(r);
-			f.gen = UINT32_MAX;
-			if (r->gen)
-				accepted(&f);
-			else
-				refused(&f, "generation");
+		f = good(r);
+		f.flags = FRAME_FLAG_LAST;
+		if (r->last)
+			accepted(&f);
+		else
+			refused(&f, "flags");
+		for (unsigned b = 1; b < 8; b++) {
+			f.flags = (uint8_t)(1u << b);
+			refused(&f, "flags");
 		}
+
+		f = good(r);
+		f.gen = UINT32_MAX;
+		if (r->gen)
+			accepted(&f);
+		else
+			refused(&f, "generation");
+	}
 }
 
 static void block_numbers_end_where_the_largest_disk_ends(void **state)
 {
 	(void)state;
-	for
-		EACH_RULE(r)
-		{
-			struct frame f = good(r);
+	for (const struct rule *r = rules; r < rules_end; r++) {
+		struct frame f = good(r);
 
-			f.block = 1;
-			if (r->block)
-				accepted(&f);
-			else
-				refused(&f, "block");
-			f.block = BLOCK_LAST;
-			if (r->block)
-				accepted(&f);
-			f.block = BLOCK_LAST + 1;
+		f.block = 1;
+		if (r->block)
+			accepted(&f);
+		else
 			refused(&f, "block");
-			f.block = UINT64_MAX;
-			refused(&f, "block");
-		}
+		f.block = BLOCK_LAST;
+		if (r->block)
+			accepted(&f);
+		f.block = BLOCK_LAST + 1;
+		refused(&f, "block");
+		f.block = UINT64_MAX;
+		refused(&f, "block");
+	}
 }
 
 static void numbered_frames_begin_at_one(void **state)
 {
 	(void)state;
-	for
-		EACH_RULE(r)
-		{
-			struct frame f = good(r);
+	for (const struct rule *r = rules; r < rules_end; r++) {
+		struct frame f = good(r);
 
-			f.seq = UINT64_MAX;
-			if (r->seq)
-				accepted(&f);
-			else
-				refused(&f, "sequence");
-			f.seq = 0;
-			if (r->seq && r->kind != FRAME_DURABLE)
-				refused(&f, "sequence");
-			else
-				accepted(&f);
-		}
+		f.seq = UINT64_MAX;
+		if (r->seq)
+			accepted(&f);
+		else
+			refused(&f, "sequence");
+		f.seq = 0;
+		if (r->seq && r->kind != FRAME_DURABLE)
+			refused(&f, "sequence");
+		else
+			accepted(&f);
+	}
 }
 
 static void foreign_bytes_are_refused(void **state)

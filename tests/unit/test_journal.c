@@ -36,8 +36,8 @@ static int setup(void **state)
 	f->disk = (struct journal_disk){ .task = "task-0123456789",
 					 .disk = 2,
 					 .block_size = 65536,
-					 .size = BLOCKS * 65536 - 1,
-					 .target_size = BLOCKS * 65536,
+					 .size = (uint64_t)BLOCKS * 65536 - 1,
+					 .target_size = (uint64_t)BLOCKS * 65536,
 					 .serial = "SERIAL-1" };
 	crash_fs_watch(NULL, 1);
 	*state = f;

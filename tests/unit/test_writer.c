@@ -561,7 +561,7 @@ static void a_verification_finds_one_flipped_bit_anywhere(void **state)
 	uint64_t told = 0;
 	assert_int_equal(writer_verify(f->w, list, stop, &told, &v, NULL), -ECANCELED);
 	assert_true(told == SIZE);
-	assert_int_equal(ftruncate(list, 5 * DIGEST_LEN), 0);
+	assert_int_equal(ftruncate(list, (off_t)5 * DIGEST_LEN), 0);
 	assert_true(writer_verify(f->w, list, NULL, NULL, &v, NULL) < 0);
 }
 
