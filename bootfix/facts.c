@@ -327,7 +327,7 @@ static int parse_object(const json_t *o, struct facts *f, struct err *e)
 	if (!r)
 		r = take_number(o, "cpus", 65536, &cpus, e);
 	f->cpus = (unsigned)cpus;
-	if (!r && firmware[0] && strcmp(firmware, "bios") && strcmp(firmware, "uefi"))
+	if (!r && firmware[0] && strcmp(firmware, "bios") != 0 && strcmp(firmware, "uefi") != 0)
 		r = bad(e, "firmware", "is neither bios nor uefi");
 	f->firmware = !firmware[0]                ? FIRMWARE_UNKNOWN
 		      : !strcmp(firmware, "uefi") ? FIRMWARE_UEFI

@@ -120,7 +120,7 @@ static int number_behind(const char *name, const char *disk)
 	long number;
 	char *end;
 
-	if (strncmp(name, disk, len))
+	if (strncmp(name, disk, len) != 0)
 		return -1;
 	if (!*rest)
 		return 0;
@@ -157,7 +157,7 @@ static enum vol_answer by_facts(const struct guest *g, const char *spec, const s
 			char *end;
 			long part;
 
-			if (!len || strncmp(spec, d->links[k], len))
+			if (!len || strncmp(spec, d->links[k], len) != 0)
 				continue;
 			if (!spec[len])
 				return on_disk(g, d, 0, ret);
@@ -211,7 +211,7 @@ enum vol_answer guest_vol(const struct guest *g, const char *spec, const struct 
 {
 	const struct vol *found = NULL;
 	enum vol_answer answer;
-	char plain[512];
+	char plain[512] = "";
 	size_t o = 0;
 
 	/* UUID="..." and 'LABEL=x' are both seen in the wild; no name holds quotes itself. */
