@@ -282,6 +282,9 @@ static void find_reason(const json_t *report, const char *last_line, int exit_st
 	else if (last_line[0])
 		(void)snprintf(ret, TASK_TEXT_MAX, "%s%.380s",
 			       strncmp(last_line, "bootfix", 7) ? "bootfix: " : "", last_line);
+	else if (exit_status == 127)
+		(void)snprintf(ret, TASK_TEXT_MAX,
+			       "bootfix could not be started: receiverd --bootfix PROGRAM");
 	else
 		(void)snprintf(ret, TASK_TEXT_MAX, "bootfix ended with status %d", exit_status);
 }

@@ -302,6 +302,21 @@ static int fix_outcome(const json_t *status, struct err *e)
 	return code == 4 ? 4 : 1;
 }
 
+/* A run that ended without a report leaves the one before, which would tell of something else. */
+static void show_report(const struct ctl *c, const json_t *answer, const char *of)
+{
+	const json_t *report = json_object_get(answer, "report");
+	const char *is = json_string_value(json_object_get(report, "command"));
+
+	if (!is || strcmp(is, of) != 0)
+		return;
+	if (c->json)
+		(void)finish_json(report);
+	else
+		show_plan(report);
+}
+
+/* ${of}: "plan", "apply" or "undo". */
 static int follow_fix(struct ctl *c, json_t *request, const char *of, struct err *e)
 {
 	scoped(json_decrefp) json_t *answer = NULL;
@@ -321,10 +336,7 @@ static int follow_fix(struct ctl *c, json_t *request, const char *of, struct err
 	if (ctl_request(c, json_pack("{s:s, s:s}", "command", "report", "of", of), &report, &status,
 			NULL))
 		return result;
-	if (c->json)
-		(void)finish_json(json_object_get(report, "report"));
-	else
-		show_plan(json_object_get(report, "report"));
+	show_report(c, report, of);
 	return result;
 }
 
@@ -364,7 +376,7 @@ static int run_undo(struct ctl *c, struct err *e)
 	}
 	if (c->argc == 2)
 		append_to(request, "steps", json_string(c->argv[1]));
-	return follow_fix(c, request, "apply", e);
+	return follow_fix(c, request, "undo", e);
 }
 
 static int run_later(struct ctl *c, struct err *e)

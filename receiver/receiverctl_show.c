@@ -150,7 +150,8 @@ void show_pair(const json_t *answer, const char *out_file)
 
 static void show_finding(const json_t *f)
 {
-	printf("  %-8s %-16s %s\n", str(f, "level"), str(f, "step"), str(f, "text"));
+	printf("  %-8s %-16s %s%s%s\n", str(f, "level"), str(f, "step"), str(f, "path"),
+	       *str(f, "path") ? "  " : "", str(f, "why"));
 }
 
 static void show_action(const json_t *a)
