@@ -56,6 +56,16 @@ static bool is_plain(const char *id)
 	return true;
 }
 
+/* Copied disks have copied ids: one that two partitions have is a name of neither. */
+static bool has_own_partuuid(const struct guest *g, const struct vol *v)
+{
+	const struct vol *found = NULL;
+	char spec[80];
+
+	(void)snprintf(spec, sizeof spec, "PARTUUID=%s", v->partuuid);
+	return is_plain(v->partuuid) && guest_vol(g, spec, &found, NULL) == VOL_FOUND && found == v;
+}
+
 static bool name_volume(const struct guest *g, const struct vol *v, bool want_part, char *ret,
 			size_t size)
 {
@@ -65,7 +75,7 @@ static bool name_volume(const struct guest *g, const struct vol *v, bool want_pa
 
 	if (has_uuid && !want_part)
 		(void)snprintf(ret, size, "UUID=%s", v->uuid);
-	else if (is_plain(v->partuuid))
+	else if (has_own_partuuid(g, v))
 		(void)snprintf(ret, size, "PARTUUID=%s", v->partuuid);
 	else
 		return false;

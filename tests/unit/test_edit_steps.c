@@ -390,6 +390,26 @@ static void a_uuid_that_two_volumes_have_is_not_written(void **state)
 	guest_free(&g);
 }
 
+/* A disk beside its own copy: every id is there twice. */
+static void an_id_that_two_partitions_have_is_not_written_either(void **state)
+{
+	struct guest g;
+	struct plan p;
+	struct buf text = { 0 };
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/debian-bios/in", true);
+	add_vol(&g, 1, 2, VOL_FS, "ext4", UUID_ROOT);
+	memcpy(g.vols[g.n_vols - 1].partuuid, "abcd0000-01", sizeof "abcd0000-01");
+	plan_texts(&g, &p);
+	assert_int_equal(plan_read(&p, "/etc/fstab", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_null(strstr((char *)text.data, "PARTUUID=abcd0000-01"));
+	assert_true(found(&p, "fstab", LEVEL_WARN, "its volume is not known: left alone"));
+	buf_free(&text);
+	plan_free(&p);
+	guest_free(&g);
+}
+
 static void selinux_is_kept_or_made_permissive_on_request(void **state)
 {
 	const struct step *const list[] = { &step_selinux };
@@ -593,6 +613,7 @@ int main(void)
 		cmocka_unit_test(a_root_on_a_disk_that_stayed_behind_blocks),
 		cmocka_unit_test(with_volumes_out_of_sight_no_uuid_is_called_gone),
 		cmocka_unit_test(a_uuid_that_two_volumes_have_is_not_written),
+		cmocka_unit_test(an_id_that_two_partitions_have_is_not_written_either),
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
