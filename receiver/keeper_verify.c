@@ -206,8 +206,9 @@ int keeper_verify_stored(struct keeper *k, struct err *e)
 
 	if (task_edge(k->task.state, TASK_EV_VERIFY, &to))
 		return err_set(e, ERR_WRONG_STATE, EINVAL,
-			       "verify is not possible while the task is %s",
-			       task_state_word(k->task.state));
+			       "verify is not possible while the task is %s; next: %s",
+			       task_state_word(k->task.state),
+			       k->task.next[0] ? k->task.next : task_state_next(k->task.state));
 	keeper_folder(k, "", dir);
 	r = manifest_load(dir, &m, e);
 	if (r == -ENOENT || (!r && !k->task.sealed))

@@ -130,6 +130,11 @@ static const char *next_step(const struct keeper *k)
 		return k->task.next;
 	if (k->task.state == TASK_WAITING && k->tickets.open)
 		return "carry the invite to the source, there: transit-send push --invite FILE";
+	if (!k->task.pinned &&
+	    (k->task.state == TASK_INTERRUPTED || k->task.state == TASK_RECEIVED))
+		return k->tickets.open ? "carry the invite to the source, there: transit-send sync "
+					 "--invite FILE"
+				       : "no sender is paired: receiverctl pair --out invite";
 	return task_state_next(k->task.state);
 }
 

@@ -164,8 +164,9 @@ int task_move(struct task *t, enum task_event on, const struct task_why *why, ta
 	int r;
 
 	if (task_edge(t->state, on, &to))
-		return err_set(e, ERR_WRONG_STATE, EINVAL, "not possible while the task is %s",
-			       task_state_word(t->state));
+		return err_set(
+		    e, ERR_WRONG_STATE, EINVAL, "not possible while the task is %s; next: %s",
+		    task_state_word(t->state), t->next[0] ? t->next : task_state_next(t->state));
 	moved.state = to;
 	copy_text(moved.reason, why ? why->reason : NULL);
 	copy_text(moved.next, why ? why->next : NULL);

@@ -790,6 +790,7 @@ static void unpair_drops_the_key_and_another_sender_may_pair_with_the_same_task(
 	uint8_t id[TASK_ID_LEN];
 	struct msg_welcome welcome;
 	struct fake_conn c;
+	json_t *status;
 	int writer;
 
 	pair_sender(w);
@@ -799,6 +800,10 @@ static void unpair_drops_the_key_and_another_sender_may_pair_with_the_same_task(
 	    is_refused(ask(w, "{s:s, s:[i]}", "command", "pair", "disks", 0), "already-paired", 4));
 	assert_true(plain(w, "unpair"));
 	assert_int_equal(state_of(w), TASK_INTERRUPTED);
+	/* the sender's command again would not help now */
+	status = status_to_json(w->k);
+	assert_non_null(strstr(json_string_value(json_object_get(status, "next")), "ctl pair"));
+	json_decref(status);
 	(void)close(c.fd);
 	connect_conn(w, &c);
 	say_login(w, &c, LOGIN_SESSION, 0);
