@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,6 +363,9 @@ static int fill(struct link *l, struct err *e)
 	case SSL_ERROR_SYSCALL:
 		return lost(l, errno ? errno : ECONNRESET, "broke", e);
 	default:
+		/* a FIN without TLS's goodbye: what a killed receiver and a cut line look like */
+		if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			return lost(l, ECONNRESET, "was cut off", e);
 		return tls_err(e, ERR_NET, "receive");
 	}
 }

@@ -72,6 +72,24 @@ sync_round() { send sync --invite "$WORK/invite" --disk "$WORK/source=0" "$@"; }
 	[[ $status -eq 0 ]]
 }
 
+@test "a receiver that is killed is told of in words, not in codes of a library" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --limit 2M --retry 1 2>"$WORK/err" &
+	SENDER_PID=$!
+	wait_until 10 state_is receiving
+	sleep 1
+	kill_receiver
+	status=0
+	wait "$SENDER_PID" || status=$?
+	SENDER_PID=
+	cat "$WORK/err"
+	[[ $status -eq 3 ]]
+	grep -E "127.0.0.1:[0-9]+ (was cut off|broke)" "$WORK/err"
+	run grep "SSL routines" "$WORK/err"
+	[[ $status -eq 1 ]]
+}
+
 @test "the source is opened read-only" {
 	requires strace
 	start_receiver "0=$WORK/target"
