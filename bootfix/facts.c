@@ -179,8 +179,9 @@ static int parse_disk(const json_t *o, struct facts_disk *d, struct err *e)
 		r = take_number(o, "physical_sector", 1 << 20, &physical, e);
 	if (!r && !sector_size_ok(logical))
 		r = bad(e, "logical_sector", "is not 512, 1024, 2048 or 4096");
-	if (!r && !d->name[0])
-		r = bad(e, "disks", "has an entry without a name");
+	/* An image that was sent as a disk has a number and no name. */
+	if (!r && !d->name[0] && !d->moved)
+		r = bad(e, "disks", "has an entry with neither a name nor a number");
 	if (!r)
 		r = take_texts(o, "devlinks", d->links, &d->n_links, e);
 	d->n = (unsigned)n;

@@ -67,7 +67,7 @@ struct facts_part {
 struct facts_disk {
 	unsigned n;    /* the target disk that holds this disk's bytes; index into guest.disks */
 	bool moved;    /* false: the source had it, but it did not come along ("n": null) */
-	char name[32]; /* the source's name: "sda", "nvme0n1" */
+	char name[32]; /* the source's name: "sda", "nvme0n1"; "": an image, nobody knows */
 	char serial[128];
 	uint64_t size;
 	uint32_t logical_sector, physical_sector;

@@ -120,7 +120,7 @@ static int number_behind(const char *name, const char *disk)
 	long number;
 	char *end;
 
-	if (strncmp(name, disk, len) != 0)
+	if (!len || strncmp(name, disk, len) != 0)
 		return -1;
 	if (!*rest)
 		return 0;
@@ -206,6 +206,15 @@ static enum vol_answer by_guess(const struct guest *g, const char *spec, const s
 	return *ret ? VOL_FOUND : VOL_ABSENT;
 }
 
+/* Of an image the sender knows the size, and not what the guest calls it. */
+static bool facts_name_disks(const struct facts *f)
+{
+	for (size_t i = 0; i < f->n_disks; i++)
+		if (f->disks[i].name[0])
+			return true;
+	return false;
+}
+
 enum vol_answer guest_vol(const struct guest *g, const char *spec, const struct vol **ret,
 			  bool *ret_guessed)
 {
@@ -223,9 +232,11 @@ enum vol_answer guest_vol(const struct guest *g, const char *spec, const struct 
 		*ret_guessed = false;
 	answer = by_tag(g, plain, &found);
 	if (answer == VOL_UNKNOWN && spec_kind(plain) == SPEC_UNSTABLE) {
-		answer = g->facts.n_disks ? by_facts(g, plain, &found) : by_guess(g, plain, &found);
+		bool named = facts_name_disks(&g->facts);
+
+		answer = named ? by_facts(g, plain, &found) : by_guess(g, plain, &found);
 		if (ret_guessed)
-			*ret_guessed = !g->facts.n_disks && answer != VOL_UNKNOWN;
+			*ret_guessed = !named && answer != VOL_UNKNOWN;
 	}
 	if (answer == VOL_FOUND)
 		*ret = found;

@@ -56,7 +56,7 @@ static void what_breaks_the_contract_is_refused_with_words(void **state)
 		"{\"version\":1,\"firmware\":\"openboot\"}",
 		"{\"version\":1,\"disks\":[{\"n\":64,\"name\":\"sda\"}]}",
 		"{\"version\":1,\"disks\":[{\"n\":-1,\"name\":\"sda\"}]}",
-		"{\"version\":1,\"disks\":[{\"n\":0}]}",
+		"{\"version\":1,\"disks\":[{\"n\":null}]}",
 		"{\"version\":1,\"disks\":[{\"n\":0,\"name\":\"a\"},{\"n\":0,\"name\":\"b\"}]}",
 		"{\"version\":1,\"disks\":[{\"n\":0,\"name\":\"a\",\"logical_sector\":513}]}",
 		"{\"version\":1,\"disks\":[{\"n\":0,\"name\":\"a\",\"partitions\":[{}]}]}",
@@ -122,12 +122,39 @@ static void names_of_the_source_lead_to_volumes(void **state)
 	guest_free(&g);
 }
 
+/* A sender that was given image files knows their sizes and not what the guest calls them. */
+static void images_without_a_name_are_taken_and_their_names_guessed(void **state)
+{
+	static const char facts[] =
+	    "{\"version\":1,\"disks\":[{\"n\":0,\"name\":null,\"devlinks\":[],"
+	    "\"size\":1048576,\"logical_sector\":4096,\"serial\":null,\"partitions\":[]},"
+	    "{\"n\":1,\"name\":null}]}";
+	struct guest g = { .rootfd = -1, .root_vol = -1 };
+	const struct vol *v = NULL;
+	struct err e = { 0 };
+	bool guessed = false;
+
+	(void)state;
+	g.vols = calloc(1, sizeof *g.vols);
+	assert_non_null(g.vols);
+	add_vol(&g, 1, 1, "BBBB");
+	if (facts_parse(facts, strlen(facts), &g.facts, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(g.facts.n_disks, 2);
+	assert_int_equal(g.facts.disks[0].logical_sector, 4096);
+	assert_int_equal(guest_vol(&g, "/dev/sdb1", &v, &guessed), VOL_FOUND);
+	assert_ptr_equal(v, &g.vols[0]);
+	assert_true(guessed);
+	guest_free(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_sender_writes_is_read),
 		cmocka_unit_test(what_breaks_the_contract_is_refused_with_words),
 		cmocka_unit_test(names_of_the_source_lead_to_volumes),
+		cmocka_unit_test(images_without_a_name_are_taken_and_their_names_guessed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
