@@ -14,6 +14,11 @@ export TRANSIT_CACHE=${TRANSIT_CACHE:-$top/build/cache}
 export TRANSIT_MACHINE=$release/machine
 receiver_pid=
 
+# shellcheck source=tests/support/qemu.bash
+source tests/support/qemu.bash
+# shellcheck source=tests/support/guest.bash
+source tests/support/guest.bash
+
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 fail() {
 	echo "demo.sh: $*" >&2
@@ -46,7 +51,7 @@ choose_source() {
 	say "a guest that boots only on its old hardware"
 	tests/guests/build.sh bookworm-bios "$TRANSIT_CACHE/guests"
 	source_disk=$TRANSIT_CACHE/guests/bookworm-bios/disk0.raw
-	facts=$TRANSIT_CACHE/guests/bookworm-bios/facts.json
+	guest=$TRANSIT_CACHE/guests/bookworm-bios
 }
 
 ctl() { "$release/receiver/receiverctl" --socket "$work/state/control.sock" "$@"; }
@@ -71,7 +76,10 @@ start_receiver() {
 
 move() {
 	local -a more=()
-	[[ -z ${facts:-} ]] || more=(--facts "$facts")
+	if [[ -n ${guest:-} ]]; then
+		guest_facts "$guest" >"$work/facts.json"
+		more=(--facts "$work/facts.json")
+	fi
 	say "pairing"
 	ctl pair --disk 0 --out "$work/invite"
 	say "copy, final round, signed manifest, re-read of the target"
@@ -88,8 +96,6 @@ repair() {
 }
 
 boot() {
-	# shellcheck source=tests/support/qemu.bash
-	source tests/support/qemu.bash
 	local firmware
 	firmware=$(jq -r '.guest.firmware // "bios"' "$work/state/task/bootfix-report.json")
 	say "boot on virtio hardware ($firmware), console in build/demo/console.log"

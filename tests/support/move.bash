@@ -14,28 +14,6 @@ move_setup() {
 	START_SECONDS=60
 }
 
-# facts_of DIR: what transit-send would say about the old hardware, had it run there.
-facts_of() {
-	local dir=$1 count i name disks=()
-	count=$(guest_value "$dir" disks)
-	for ((i = 0; i < count; i++)); do
-		name=sd$(printf '%b' "\\x$(printf %x $((97 + i)))")
-		disks+=("$(sfdisk --json "$dir/disk$i.raw" | jq --arg name "$name" --argjson n "$i" \
-			--argjson size "$(stat -c %s "$dir/disk$i.raw")" '
-			{n: $n, name: $name, devlinks: ["/dev/disk/by-id/ata-QEMU_HARDDISK_disk\($n)"],
-			 size: $size, logical_sector: 512, physical_sector: 512, serial: "disk\($n)",
-			 partitions: [.partitiontable.partitions | to_entries[] |
-				{name: "\($name)\(.key + 1)", number: (.key + 1),
-				 start: (.value.start * 512), size: (.value.size * 512)}]}')")
-	done
-	printf '%s\n' "${disks[@]}" | jq -s --arg name "$(guest_value "$dir" name)" \
-		--arg fw "$(guest_value "$dir" firmware)" --arg nic "$(guest_value "$dir" old_interface)" \
-		--arg mac "$(guest_value "$dir" mac)" '
-		{version: 1, hostname: $name, firmware: $fw, arch: "x86_64", kernel: "unknown",
-		 disks: ., nics: [{name: $nic, mac: $mac, addresses: ["10.0.2.15/24"]}],
-		 root: "/dev/sda1", memory: 805306368, cpus: 2}'
-}
-
 # move_guest DIR EXTRA_MIB: all disks of the guest to files of EXTRA_MIB more, verified and fixed.
 move_guest() {
 	local dir=$1 extra=$2 count i
@@ -46,7 +24,7 @@ move_guest() {
 		targets+=("$i=$WORK/disk$i.raw")
 		sources+=(--disk "$dir/disk$i.raw=$i")
 	done
-	facts_of "$dir" >"$WORK/facts.json"
+	guest_facts "$dir" >"$WORK/facts.json"
 	start_receiver "${targets[@]}"
 	pair "$(seq -s, 0 $((count - 1)))"
 	send push --invite "$WORK/invite" "${sources[@]}" --facts "$WORK/facts.json" --once --json >"$WORK/push.json"
