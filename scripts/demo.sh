@@ -115,7 +115,7 @@ table() {
 	row "bytes on the source" "$(jq -r .bytes_source "$push" | numfmt --to=iec-i --suffix=B) ($(jq -r .bytes_source "$push"))"
 	row "bytes on the wire" "$(jq -r .bytes_wire "$push" | numfmt --to=iec-i --suffix=B) ($(jq -r .bytes_wire "$push"))"
 	row "seconds to verified" "$(jq -r .seconds "$push")"
-	row "verified SHA-256" "$(jq -r '.disks[0].disk_sha256' "$work/state/task/manifest.json")"
+	row "verified digest" "$(jq -r '.disks[0].list_sha256' "$push") (SHA-256 over the blocks' SHA-256)"
 	row "repairs made" "$(jq -r '[.actions[].step] | unique | "\(length) steps: \(join(", "))"' "$report")"
 	row "seconds to login prompt" "$GUEST_SECONDS"
 }
