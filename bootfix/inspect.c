@@ -35,7 +35,9 @@ static int score_mounted(struct guest *g, int vol)
 	return score;
 }
 
-static int score(struct guest *g, int vol, enum mount_mode mode, struct err *e)
+/* A file system that cannot be mounted scores 0; the first one's reason goes to ${unmountable}. */
+static int score(struct guest *g, int vol, enum mount_mode mode, struct err *unmountable,
+		 struct err *e)
 {
 	const struct vol *said = NULL;
 	struct err why = { 0 };
@@ -44,6 +46,8 @@ static int score(struct guest *g, int vol, enum mount_mode mode, struct err *e)
 	if (r < 0) {
 		if (why.kind == ERR_SYS && e)
 			*e = why;
+		else if (unmountable->kind == ERR_NONE)
+			*unmountable = why;
 		return why.kind == ERR_SYS ? r : 0;
 	}
 	n = score_mounted(g, vol);
@@ -78,6 +82,7 @@ static int find_root(struct guest *g, enum mount_mode mode, char why_no_root[sta
 		     struct err *e)
 {
 	int best = -1, best_score = 0, second = -1;
+	struct err unmountable = { 0 };
 
 	for (size_t i = 0; i < g->n_vols; i++) {
 		int n;
@@ -85,7 +90,7 @@ static int find_root(struct guest *g, enum mount_mode mode, char why_no_root[sta
 		if (g->vols[i].kind != VOL_FS || !mount_type_allowed(g->vols[i].type) ||
 		    !strcmp(g->vols[i].type, "vfat"))
 			continue;
-		n = score(g, (int)i, mode, e);
+		n = score(g, (int)i, mode, &unmountable, e);
 		if (n < 0)
 			return n;
 		if (n > best_score) {
@@ -103,7 +108,10 @@ static int find_root(struct guest *g, enum mount_mode mode, char why_no_root[sta
 				  g->vols[best].target_name, g->vols[best].disk,
 				  g->vols[second].target_name, g->vols[second].disk);
 	g->root_vol = best;
-	(void)snprintf(why_no_root, 256, "%s", best < 0 ? what_is_there(g) : "");
+	(void)snprintf(why_no_root, 256, "%.255s",
+		       best >= 0          ? ""
+		       : unmountable.kind ? unmountable.text
+					  : what_is_there(g));
 	return 0;
 }
 
