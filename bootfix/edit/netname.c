@@ -44,9 +44,11 @@ int netname_link(const char *mac, const char *name, struct buf *out, struct err 
 
 	if (r < 0)
 		return r;
+	/* Path: only hardware has one. A VLAN or bridge has its card's MAC, and udev would try to
+	 * give it the card's name (systemd/systemd#24259). */
 	(void)snprintf(text, sizeof text,
 		       "# The name this card had before the move; written by bootfix.\n"
-		       "[Match]\nMACAddress=%s\n\n[Link]\nName=%s\n",
+		       "[Match]\nMACAddress=%s\nPath=*\n\n[Link]\nName=%s\n",
 		       mac, name);
 	return buf_add_str(out, text, e);
 }

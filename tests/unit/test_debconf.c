@@ -68,8 +68,9 @@ static void a_link_file_names_the_card_by_its_mac(void **state)
 
 	(void)state;
 	assert_int_equal(netname_link("52:54:00:AB:00:01", "ens3", &out, NULL), 0);
-	assert_non_null(strstr((char *)out.data, "\n[Match]\nMACAddress=52:54:00:AB:00:01\n\n[Link]"
-						 "\nName=ens3\n"));
+	assert_non_null(strstr((char *)out.data,
+			       "\n[Match]\nMACAddress=52:54:00:AB:00:01\nPath=*\n\n[Link]"
+			       "\nName=ens3\n"));
 	buf_free(&out);
 }
 
