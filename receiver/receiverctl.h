@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "frame.h"
 
 struct ctl {
 	const char *socket;
@@ -36,8 +37,9 @@ void show_plan(const json_t *report);
 void show_bad_blocks(const json_t *status);
 /* "1.5 GiB" into ${ret}. */
 const char *show_size(char ret[static 24], long long bytes);
-/* One line a disk, redrawn in place; ${lines} is how many the last call drew. */
-int show_bars(const json_t *status, double bytes_per_s, int lines);
+/* One line a disk, redrawn in place; ${lines} is how many the last call drew. ${rates}: bytes a
+ * second of each disk, DISKS_MAX of them. */
+int show_bars(const json_t *status, const double *rates, int lines);
 
 /* receiverctl_wait.c: polls until the state is not ${state} any more; draws on a terminal. */
 int wait_while(struct ctl *c, const char *state, json_t **ret_status, struct err *e);

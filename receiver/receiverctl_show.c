@@ -197,7 +197,7 @@ static void eta(long long left, double bytes_per_s)
 		printf("  %lld:%02lld:%02lld left", s / 3600, s / 60 % 60, s % 60);
 }
 
-int show_bars(const json_t *status, double bytes_per_s, int lines)
+int show_bars(const json_t *status, const double *rates, int lines)
 {
 	bool verifying = !strcmp(str(status, "state"), "verifying");
 	const json_t *disks = json_object_get(status, "disks"), *d;
@@ -216,7 +216,7 @@ int show_bars(const json_t *status, double bytes_per_s, int lines)
 		printf("\033[Kdisk %-2lld ", num(d, "n"));
 		bar(share);
 		printf(" %5.1f %% of %s", share, show_size(size, total));
-		eta((long long)((100 - share) / 100 * (double)total), bytes_per_s);
+		eta((long long)((100 - share) / 100 * (double)total), i < DISKS_MAX ? rates[i] : 0);
 		printf("\n");
 	}
 	(void)fflush(stdout);

@@ -16,8 +16,9 @@
 struct view {
 	bool terminal;
 	int lines;
-	double last_s, last_line_s, rate;
-	long long last_bytes;
+	double last_s, last_line_s;
+	double rate[DISKS_MAX]; /* bytes a second, by place in the list of disks */
+	long long bytes[DISKS_MAX];
 };
 
 static double now_s(void)
@@ -35,37 +36,42 @@ static const char *state_of(const json_t *status)
 	return s ? s : "";
 }
 
-/* Bytes that are done, of whatever is being done. */
-static long long bytes_done(const json_t *status)
+/* Bytes of one disk that are done, of whatever is being done. */
+static long long bytes_done(const json_t *status, const json_t *disk)
 {
-	bool verifying = !strcmp(state_of(status), "verifying");
-	long long block = json_integer_value(json_object_get(status, "block_size")), sum = 0;
-	const json_t *d;
-	size_t i;
-
-	json_array_foreach(json_object_get(status, "disks"), i, d) sum +=
-	    verifying ? json_integer_value(json_object_get(d, "verify_done"))
-		      : json_integer_value(json_object_get(d, "claimed")) * block;
-	return sum;
+	if (!strcmp(state_of(status), "verifying"))
+		return json_integer_value(json_object_get(disk, "verify_done"));
+	return json_integer_value(json_object_get(disk, "claimed")) *
+	       json_integer_value(json_object_get(status, "block_size"));
 }
 
 static void measure(struct view *v, const json_t *status)
 {
 	double now = now_s(), since = now - v->last_s;
-	long long bytes = bytes_done(status);
+	const json_t *d;
+	size_t i;
 
-	if (v->last_s > 0 && since > 0 && bytes >= v->last_bytes) {
-		double rate = (double)(bytes - v->last_bytes) / since;
+	json_array_foreach(json_object_get(status, "disks"), i, d)
+	{
+		long long bytes = bytes_done(status, d);
 
-		v->rate = v->rate > 0 ? 0.8 * v->rate + 0.2 * rate : rate;
+		if (i >= DISKS_MAX)
+			break;
+		if (v->last_s > 0 && since > 0 && bytes >= v->bytes[i]) {
+			double rate = (double)(bytes - v->bytes[i]) / since;
+
+			v->rate[i] = v->rate[i] > 0 ? 0.8 * v->rate[i] + 0.2 * rate : rate;
+		}
+		v->bytes[i] = bytes;
 	}
 	v->last_s = now;
-	v->last_bytes = bytes;
 }
 
 static void draw(struct view *v, const json_t *status)
 {
 	char done[24], rate[24];
+	long long sum = 0;
+	double all = 0;
 
 	measure(v, status);
 	if (v->terminal) {
@@ -75,8 +81,12 @@ static void draw(struct view *v, const json_t *status)
 	if (v->last_line_s > 0 && v->last_s - v->last_line_s < LINE_EVERY_S)
 		return;
 	v->last_line_s = v->last_s;
-	printf("%s: %s done, %s/s\n", state_of(status), show_size(done, v->last_bytes),
-	       show_size(rate, (long long)v->rate));
+	for (size_t i = 0; i < DISKS_MAX; i++) {
+		sum += v->bytes[i];
+		all += v->rate[i];
+	}
+	printf("%s: %s done, %s/s\n", state_of(status), show_size(done, sum),
+	       show_size(rate, (long long)all));
 	(void)fflush(stdout);
 }
 

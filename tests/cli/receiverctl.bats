@@ -156,6 +156,26 @@ verified_task() {
 	grep -q -- "--step fstab$" "$WORK/calls"
 }
 
+@test "the watched bars have each their own rate" {
+	requires script
+	truncate -s 8M "$WORK/other" "$WORK/other-target"
+	head -c 16M /dev/urandom >"$WORK/slow"
+	make_target "$WORK/slow-target" 16
+	start_receiver "0=$WORK/slow-target" "1=$WORK/other-target"
+	pair 0,1
+	send push --invite "$WORK/invite" --disk "$WORK/slow=0" --disk "$WORK/other=1" \
+		--limit 2M --connections 1 --quiet &
+	SENDER_PID=$!
+	wait_until 10 state_is receiving
+	timeout 4 script -qec "$receiverctl --socket $STATE/control.sock status --watch" "$WORK/seen" \
+		>/dev/null || true
+	tr '\r' '\n' <"$WORK/seen" | grep -a "disk" | tail -6
+	tr '\r' '\n' <"$WORK/seen" | grep -aE 'disk 0 .*[1-9].*B/s'
+	# Nothing of disk 1 moves while disk 0 does.
+	run grep -aE 'disk 1 .* [1-9][0-9.]* [KMG]iB/s' "$WORK/seen"
+	[[ $status -eq 1 ]]
+}
+
 @test "a repair that fails says why, and finalize may be tried again" {
 	verified_task
 	echo 1 >"$WORK/status"
