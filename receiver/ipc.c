@@ -143,12 +143,15 @@ int ipc_recv(int fd, struct ipc_msg *ret, int *ret_fds, size_t *ret_n, struct er
 	int fds[IPC_FDS_MAX] = { -1, -1, -1 }, r;
 	size_t got;
 	ssize_t n;
+	int resets = 0;
 
 	if (ret_n)
 		*ret_n = 0;
+	/* A peer that closed with something unread gives ECONNRESET once, before what it had sent
+	 * is read; that is still there behind it. */
 	do
 		n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !resets++)));
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
 	if (n < 0 && errno != ECONNRESET)

@@ -77,6 +77,25 @@ static void an_empty_channel_says_nothing_and_a_closed_one_says_epipe(void **sta
 	f->b = -1;
 }
 
+static void what_a_peer_sent_before_it_died_unheard_is_still_read(void **state)
+{
+	struct fixture *f = *state;
+	struct ipc_msg m, got;
+
+	ipc_init(&m, IPC_SLOT_FREE);
+	assert_int_equal(ipc_send(f->b, &m, NULL, 0, NULL), 0); /* never read by a */
+	ipc_init(&m, IPC_PUT);
+	for (m.d = 1; m.d <= 3; m.d++)
+		assert_int_equal(ipc_send(f->a, &m, NULL, 0, NULL), 0);
+	assert_int_equal(close(f->a), 0);
+	f->a = -1;
+	for (uint64_t d = 1; d <= 3; d++) {
+		assert_int_equal(ipc_recv(f->b, &got, NULL, NULL, NULL), 1);
+		assert_int_equal(got.d, d);
+	}
+	assert_int_equal(ipc_recv(f->b, &got, NULL, NULL, NULL), -EPIPE);
+}
+
 static void a_packet_of_any_other_length_is_not_a_message(void **state)
 {
 	static const size_t lengths[] = { 1,
@@ -221,6 +240,7 @@ int main(void)
 		T(a_block_message_travels_in_the_short_form),
 		T(a_message_with_a_blob_arrives_whole),
 		T(an_empty_channel_says_nothing_and_a_closed_one_says_epipe),
+		T(what_a_peer_sent_before_it_died_unheard_is_still_read),
 		T(a_packet_of_any_other_length_is_not_a_message),
 		T(a_blob_longer_than_its_room_is_refused),
 		T(text_without_an_end_gets_one),
