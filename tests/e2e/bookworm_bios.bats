@@ -19,7 +19,7 @@ setup() {
 teardown() { transit_teardown; }
 
 @test "bookworm-bios boots on its old hardware and fails on virtio unfixed" {
-	"$BATS_TEST_DIRNAME/../guests/check.sh" bookworm-bios "$TRANSIT_CACHE/guests" 3>&- >&3
+	"$BATS_TEST_DIRNAME/../guests/check.sh" bookworm-bios "$TRANSIT_CACHE/guests" >&3 3>&-
 }
 
 @test "bookworm-bios moved, verified and fixed, boots on virtio-blk with every marker in place" {

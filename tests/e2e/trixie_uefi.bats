@@ -19,7 +19,7 @@ setup() {
 teardown() { transit_teardown; }
 
 @test "trixie-uefi boots on its old hardware and fails on virtio unfixed" {
-	"$BATS_TEST_DIRNAME/../guests/check.sh" trixie-uefi "$TRANSIT_CACHE/guests" 3>&- >&3
+	"$BATS_TEST_DIRNAME/../guests/check.sh" trixie-uefi "$TRANSIT_CACHE/guests" >&3 3>&-
 }
 
 @test "trixie-uefi moved to a larger disk boots on virtio-blk from blank variables, its root grown" {

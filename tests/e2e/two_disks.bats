@@ -19,7 +19,7 @@ setup() {
 teardown() { transit_teardown; }
 
 @test "bookworm-two-disks boots on its old hardware and fails on virtio unfixed" {
-	"$BATS_TEST_DIRNAME/../guests/check.sh" bookworm-two-disks "$TRANSIT_CACHE/guests" 3>&- >&3
+	"$BATS_TEST_DIRNAME/../guests/check.sh" bookworm-two-disks "$TRANSIT_CACHE/guests" >&3 3>&-
 }
 
 @test "bookworm-two-disks moved as disks 0 and 1 boots on virtio-blk with its data mounted" {
