@@ -477,6 +477,7 @@ static void unwatch(struct launcher *l)
 		close_fdp(&l->sockets[i]);
 	close_fdp(&l->keeper);
 	close_fdp(&l->listener);
+	close_fdp(&l->lock);
 }
 
 static int run(struct launcher *l, struct err *e)
@@ -499,6 +500,7 @@ int launcher_main(const struct launcher_options *o)
 	struct launcher l = { .o = o,
 			      .keeper = -1,
 			      .listener = -1,
+			      .lock = -1,
 			      .tokens_milli = NEW_CONNS_BURST * 1000,
 			      .tokens_ms = clock_ms() };
 	struct err e = { 0 };

@@ -34,6 +34,7 @@ struct launcher {
 	struct event_base *base;
 	struct event *on_keeper, *on_listener, *on_child, *on_term, *on_int;
 	struct event *stop_timer, *listener_timer, *bucket_timer, *bootfix_timer;
+	int lock; /* STATE/lock */
 	int sockets[LISTEN_MAX];
 	int keeper, listener; /* channels */
 	struct child children[CHILDREN_MAX];
@@ -47,7 +48,7 @@ struct launcher {
 int launcher_start(struct launcher *l, enum role role, uint64_t number, const struct child_plan *p,
 		   struct child **ret, struct err *e);
 
-/* Binds every address of the options, then writes STATE/listen. */
+/* Takes the state folder, binds every address of the options, then writes STATE/listen. */
 int launcher_bind(struct launcher *l, struct err *e);
 
 /* False: too many new connections in this moment. Give one back that was not used. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -52,6 +54,27 @@ static void write_address(FILE *f, int fd, const struct listen_address *a)
 	(void)fprintf(f, "%.*s:%u\n", colon ? (int)(colon - a->text) : 0, a->text, port);
 }
 
+/* One receiverd for a state folder. The lock goes with this process, whatever ends it; its children
+ * do not inherit it. */
+static int claim_state(struct launcher *l, struct err *e)
+{
+	const char *dir = l->o->receiver->state_dir;
+	char path[STATE_DIR_MAX + 16];
+
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_set(e, ERR_SYS, errno, "make the state directory '%s'", dir);
+	(void)snprintf(path, sizeof path, "%s/lock", dir);
+	l->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (l->lock < 0)
+		return err_set(e, ERR_SYS, errno, "open '%s'", path);
+	if (flock(l->lock, LOCK_EX | LOCK_NB))
+		return err_refuse(e, "state-in-use", EBUSY,
+				  "another receiverd uses the state folder '%s'; stop it, or give "
+				  "this one a folder of its own with --state [state-in-use]",
+				  dir);
+	return 0;
+}
+
 /* Tests and the console read STATE/listen; it appears when every address is bound. */
 static int write_listen_file(const struct launcher *l, struct err *e)
 {
@@ -59,8 +82,6 @@ static int write_listen_file(const struct launcher *l, struct err *e)
 	char path[STATE_DIR_MAX + 16], tmp[STATE_DIR_MAX + 16];
 	scoped(fclosep) FILE *f = NULL;
 
-	if (mkdir(o->state_dir, 0700) && errno != EEXIST)
-		return err_set(e, ERR_SYS, errno, "make the state directory '%s'", o->state_dir);
 	(void)snprintf(path, sizeof path, "%s/listen", o->state_dir);
 	(void)snprintf(tmp, sizeof tmp, "%s/listen.new", o->state_dir);
 	f = fopen(tmp, "we");
@@ -114,7 +135,10 @@ static void wait_for_predecessor(const char *state_dir)
 int launcher_bind(struct launcher *l, struct err *e)
 {
 	const struct receiver_options *o = l->o->receiver;
+	int claimed = claim_state(l, e);
 
+	if (claimed < 0)
+		return claimed;
 	wait_for_predecessor(o->state_dir);
 	for (size_t i = 0; i < o->n_listen; i++) {
 		int r = bind_soon(&o->listen[i], &l->sockets[i], e);

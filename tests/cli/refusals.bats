@@ -227,6 +227,17 @@ to_port() { timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$LISTEN_PORT; cat >&3
 	same_content "$WORK/source" "$WORK/target"
 }
 
+@test "a second receiverd on the same state folder is refused, and the first is not disturbed" {
+	start_receiver "0=$WORK/target"
+	local before
+	before=$(<"$STATE/listen")
+	run timeout 20 "$receiverd" --state "$STATE" --listen 127.0.0.1:0 --disk "0=$WORK/target"
+	echo "$output"
+	[[ $status -ne 0 && $output == *state-in-use* ]]
+	[[ $(<"$STATE/listen") == "$before" ]]
+	state_is waiting
+}
+
 @test "what is not there yet says so" {
 	start_receiver "0=$WORK/target"
 	local command
