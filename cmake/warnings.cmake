@@ -25,7 +25,8 @@ endif()
 # Sanitizer checks confuse the flow analysis: null pointers and truncations that are not there.
 # The release build has both warnings.
 if(TRANSIT_SANITIZE OR TRANSIT_TSAN)
-  target_compile_options(transit_flags INTERFACE -Wno-null-dereference -Wno-format-truncation)
+  target_compile_options(transit_flags INTERFACE -Wno-null-dereference
+                         $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>)
 endif()
 if(TRANSIT_FUZZ)
   target_compile_options(transit_flags INTERFACE -fsanitize=fuzzer-no-link)
