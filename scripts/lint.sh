@@ -9,10 +9,10 @@ build=${2:-build/release}
 
 sources() { git ls-files -- '*.c' '*.h'; }
 scripts() {
-	git ls-files | while read -r f; do
-		[[ -f $f ]] && head -c 64 "$f" | grep -qaE '^#!.*(bash|sh)$' && echo "$f"
-	done
-	return 0
+	local f
+	while read -r f; do
+		if [[ -f $f ]] && head -c 64 "$f" | grep -qaE '^#!.*(bash|sh)$'; then echo "$f"; fi
+	done < <(git ls-files)
 }
 
 lint_format() { sources | xargs clang-format-14 --dry-run -Werror; }
@@ -21,13 +21,13 @@ lint_format() { sources | xargs clang-format-14 --dry-run -Werror; }
 lint_tidy() {
 	local files
 	files=$(grep -o '"file": *"[^"]*"' "$build/compile_commands.json" | cut -d'"' -f4 | sort -u)
-	echo "$files" | xargs -P "$(nproc)" -n 4 clang-tidy-14 -p "$build" --quiet 2>/dev/null
+	echo "$files" | xargs -n 4 clang-tidy-14 -p "$build" --quiet 2>/dev/null
 }
 
 # memleak: cppcheck 2.10 does not know the cleanup attribute and sees a leak at every early return;
 # leaks are found by ASan in the tests. readdirCalled: readdir_r is deprecated.
 lint_cppcheck() {
-	cppcheck --quiet -j "$(nproc)" --error-exitcode=1 --std=c11 --inline-suppr \
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,portability,performance --suppress=missingIncludeSystem \
 		--suppress=memleak --suppress=resourceLeak --suppress=readdirCalled --library=posix --library=gnu --library=scripts/cppcheck.cfg \
 		-D__linux__ -I blockio -I receiver -I sender -I bootfix blockio receiver sender bootfix

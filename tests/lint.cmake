@@ -3,6 +3,3 @@
 foreach(check format tidy cppcheck shell man spdx)
   layer_test(lint ${check} 1800 ${CMAKE_SOURCE_DIR}/scripts/lint.sh ${check} ${CMAKE_BINARY_DIR})
 endforeach()
-if("lint" IN_LIST TRANSIT_LAYERS)
-  set_tests_properties(lint/tidy lint/cppcheck PROPERTIES PROCESSORS 2)
-endif()
