@@ -148,8 +148,11 @@ void show_pair(const json_t *answer, const char *out_file)
 		printf("next         with --out FILE this becomes an invite for transit-send\n");
 }
 
+/* What is fixed stands among the actions, with its words. */
 static void show_finding(const json_t *f)
 {
+	if (!strcmp(str(f, "level"), "fixed"))
+		return;
 	printf("  %-8s %-16s %s%s%s\n", str(f, "level"), str(f, "step"), str(f, "path"),
 	       *str(f, "path") ? "  " : "", str(f, "why"));
 }
@@ -168,10 +171,11 @@ void show_plan(const json_t *report)
 
 	printf("bootfix %s: %s\n", str(report, "command"), str(report, "result"));
 	if (json_array_size(findings))
-		printf("findings\n");
+		printf("found\n");
 	json_array_foreach(findings, i, v) show_finding(v);
 	if (json_array_size(actions))
-		printf("actions\n");
+		printf("%s\n",
+		       strcmp(str(report, "command"), "plan") != 0 ? "changed" : "would change");
 	json_array_foreach(actions, i, v) show_action(v);
 }
 
