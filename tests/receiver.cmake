@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The data plane (sockets, frames, disks) and the control plane (keys, tasks, commands).
-include(${CMAKE_CURRENT_LIST_DIR}/receiver-data.cmake OPTIONAL)
-include(${CMAKE_CURRENT_LIST_DIR}/receiver-control.cmake OPTIONAL)
+include(${CMAKE_CURRENT_LIST_DIR}/receiver-data.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/receiver-control.cmake)
