@@ -163,11 +163,12 @@ verified_task() {
 	make_target "$WORK/slow-target" 16
 	start_receiver "0=$WORK/slow-target" "1=$WORK/other-target"
 	pair 0,1
-	send push --invite "$WORK/invite" --disk "$WORK/slow=0" --disk "$WORK/other=1" \
-		--limit 2M --connections 1 --quiet &
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/slow=0" --disk "$WORK/other=1" \
+		--limit 2M --connections 1 --quiet 3>&- &
 	SENDER_PID=$!
 	wait_until 10 state_is receiving
-	timeout 4 script -qec "$receiverctl --socket $STATE/control.sock status --watch" "$WORK/seen" \
+	# Flushed at every write: what script still holds when it is ended is lost.
+	timeout 6 script -qfec "$receiverctl --socket $STATE/control.sock status --watch" "$WORK/seen" \
 		>/dev/null || true
 	tr '\r' '\n' <"$WORK/seen" | grep -a "disk" | tail -6
 	tr '\r' '\n' <"$WORK/seen" | grep -aE 'disk 0 .*[1-9].*B/s'
