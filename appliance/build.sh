@@ -99,7 +99,7 @@ fetch_kernel() {
 # program has none; ldd says so by failing.
 libraries_of() {
 	ldd "$1" 2>/dev/null | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' || true
-	if ldd "$1" 2>/dev/null | grep -q 'not found'; then
+	if ldd "$1" 2>/dev/null | grep 'not found' >/dev/null; then
 		die "$1: $(ldd "$1" | grep 'not found' | head -n 1)"
 	fi
 }

@@ -17,7 +17,7 @@ wanted() {
 missing() {
 	local package
 	for package in $(wanted "$@"); do
-		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -x installed >/dev/null ||
 			echo "$package"
 	done
 }

@@ -54,6 +54,16 @@ seen() {
 	seen grub-prompt
 }
 
+@test "all that is waited for has to be seen, also behind much else and under pipefail" {
+	{ printf 'one login: [   40.1] kernel says\r\n' && yes 'a line that fills the console' | head -20000; } >"$log"
+	set -o pipefail
+	[ "$(_guest_seen "$log" "$(guest_marker login)")" = 'one login: [   40.1] kernel says' ]
+	run _guest_seen "$log" "$(guest_marker login)" "$(guest_marker probe)"
+	[ "$status" -ne 0 ]
+	printf 'TRANSIT-PROBE {"n":1}\r\n' >>"$log"
+	[ "$(_guest_seen "$log" "$(guest_marker probe)" "$(guest_marker login)")" = 'TRANSIT-PROBE {"n":1}' ]
+}
+
 @test "the last probe on a console counts, half a line does not" {
 	printf 'TRANSIT-PROBE {"version":1,"n":1}\r\n\r\nTRANSIT-PROBE {"version":1,"n":2}\r\n' >"$log"
 	[ "$(guest_probe "$log" | jq .n)" = 2 ]

@@ -53,7 +53,7 @@ boot_moved() {
 	local dir=$1 hardware=$2 guest_args=()
 	guest_hardware "$dir" "$hardware" "$WORK"
 	guest_boot "${guest_args[@]}" --timeout "${TRANSIT_BOOT_TIMEOUT:-600}" --log "$WORK/$hardware.log" \
-		--until "$(guest_marker probe)" \
+		--until "$(guest_marker probe)" --until "$(guest_marker login)" \
 		--fail-on "$(guest_marker panic)|$(guest_marker emergency)|$(guest_marker no-root)" || {
 		echo "boot on $hardware: code $?, after $GUEST_SECONDS s"
 		guest_console "$WORK/$hardware.log" | tail -30
@@ -61,6 +61,5 @@ boot_moved() {
 	}
 	guest_probe "$WORK/$hardware.log" >"$WORK/probe.json"
 	guest_healthy "$dir" "$(<"$WORK/probe.json")"
-	guest_console "$WORK/$hardware.log" | grep -Eq "$(guest_marker login)"
 	echo "# $hardware: healthy after $GUEST_SECONDS s" >&3
 }

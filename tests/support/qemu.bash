@@ -14,7 +14,8 @@ guest_firmware_dir=${TRANSIT_OVMF_DIR:-/usr/share/OVMF}
 # that a new wording in some guest is followed here and nowhere else.
 guest_marker() {
 	case $1 in
-	login) echo ' login: *$' ;;
+	# What the kernel says next may stand behind it on the same line.
+	login) echo ' login:( |$)' ;;
 	probe) echo '^TRANSIT-PROBE \{.*\}$' ;;
 	no-root) echo 'ALERT! +[^ ]+ does not exist' ;;
 	initramfs-shell) echo '^\(initramfs\)' ;;
@@ -124,19 +125,32 @@ _guest_firmware() {
 	esac
 }
 
+# Prints the first line that matches, if every pattern matches some line. Reads
+# to the end: under pipefail a grep that stops at its match fails the pipe as
+# soon as there is more to read than it took.
+_guest_seen() {
+	local log=$1 pattern line='' found
+	shift
+	for pattern; do
+		found=$(guest_console "$log" 2>/dev/null | grep -Ea -e "$pattern") || return 1
+		line=${line:-${found%%$'\n'*}}
+	done
+	printf '%s\n' "$line"
+}
+
 # Prints "SECONDS LINE" at the end and returns guest_boot's code. The time is
 # counted by the clock, not by turns of the loop: on a busy machine a turn of one
 # second takes three.
 _guest_wait() {
-	local pid=$1 log=$2 limit=$3 until=$4 fail_on=$5 start=$SECONDS ended line
+	local pid=$1 log=$2 limit=$3 fail_on=$4 start=$SECONDS ended line
+	shift 4
 	while :; do
 		ended=0
 		kill -0 "$pid" 2>/dev/null || ended=1
 		# Read after asking whether QEMU lives, or its last words are missed.
-		line=$(guest_console "$log" 2>/dev/null | grep -Eam 1 -e "$until") &&
-			{ echo "$((SECONDS - start)) $line" && return 0; }
+		line=$(_guest_seen "$log" "$@") && { echo "$((SECONDS - start)) $line" && return 0; }
 		if [[ -n $fail_on ]]; then
-			line=$(guest_console "$log" 2>/dev/null | grep -Eam 1 -e "$fail_on") &&
+			line=$(_guest_seen "$log" "$fail_on") &&
 				{ echo "$((SECONDS - start)) $line" && return 3; }
 		fi
 		((ended == 0)) || { echo "$((SECONDS - start))" && return 2; }
@@ -159,14 +173,16 @@ _guest_wait() {
 #   --forward PORT      10.0.2.100:8443 in the guest is 127.0.0.1:PORT here
 #   --timeout S                                                   (300)
 #   --log FILE          the serial console; QEMU's own words go to FILE.qemu
-#   --until REGEX       extended, matched against lines without control codes
+#   --until REGEX       extended, matched against lines without control codes; given
+#                       again, each has to be seen, in any order: a prompt and a probe
+#                       come from two programs
 #   --fail-on REGEX     gives up at once when a line matches
 # Returns 0 seen, 1 timeout, 2 QEMU ended first, 3 --fail-on seen, 64 bad call, and
 # sets GUEST_SECONDS and GUEST_MATCH (the line). QEMU is gone on return.
 guest_boot() {
 	local name=guest firmware=bios vars=blank machine='' bus=virtio-blk nic=virtio-net
-	local mac=52:54:00:12:34:56 memory=768 timeout=300 log='' until='' fail_on='' forward=''
-	local disks=() answer rc=0
+	local mac=52:54:00:12:34:56 memory=768 timeout=300 log='' fail_on='' forward=''
+	local disks=() until=() answer rc=0
 	while (($# > 0)); do
 		(($# > 1)) || { echo "guest_boot: $1 needs a value" >&2 && return 64; }
 		case $1 in
@@ -182,7 +198,7 @@ guest_boot() {
 		--forward) forward=$2 ;;
 		--timeout) timeout=$2 ;;
 		--log) log=$2 ;;
-		--until) until=$2 ;;
+		--until) until+=("$2") ;;
 		--fail-on) fail_on=$2 ;;
 		*)
 			echo "guest_boot: what is $1?" >&2
@@ -191,7 +207,7 @@ guest_boot() {
 		esac
 		shift 2
 	done
-	[[ -n $log && -n $until && ${#disks[@]} -gt 0 ]] ||
+	[[ -n $log && ${#until[@]} -gt 0 && ${#disks[@]} -gt 0 ]] ||
 		{ echo "guest_boot: --log, --until and --disk are needed" >&2 && return 64; }
 	[[ -n $machine ]] || { [[ $firmware = uefi ]] && machine=q35 || machine=pc; }
 	answer=$(_guest_run) || rc=$?
@@ -226,7 +242,7 @@ _guest_run() {
 	# The death signal covers what no trap can: this shell being killed outright.
 	setpriv --pdeathsig KILL qemu-system-x86_64 "${qemu_args[@]}" </dev/null >"$log.qemu" 2>&1 &
 	pid=$!
-	_guest_wait "$pid" "$log" "$timeout" "$until" "$fail_on"
+	_guest_wait "$pid" "$log" "$timeout" "$fail_on" "${until[@]}"
 }
 
 # guest_expect_failure MARKER [guest_boot's options, without --until and --fail-on]

@@ -72,7 +72,7 @@ guest_lab() {
 	export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 	# Newer GRUB packages write EFI/BOOT too unless told not to.
 	only=
-	! chroot /mnt grub-install --help | grep -q no-extra-removable || only=--no-extra-removable
+	! chroot /mnt grub-install --help | grep no-extra-removable >/dev/null || only=--no-extra-removable
 	chroot /mnt grub-install --target=x86_64-efi --efi-directory=/boot/efi --bootloader-id=debian $only
 	chroot /mnt update-grub
 	[ ! -e /mnt/boot/efi/EFI/BOOT ]
