@@ -347,7 +347,7 @@ int checks_run(const struct sender_options *o)
 	if (!m)
 		return 1;
 	m->o = o;
-	limit_init(&m->limit, UINT64_MAX, clock_ms());
+	limit_init(&m->limit, LIMIT_NONE, clock_ns());
 	if (load(m, &e)) {
 		json_decref(t.list);
 		report_error(&e);

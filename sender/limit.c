@@ -1,31 +1,58 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "limit.h"
 
-#define BUCKET_MS 250.0
+#define SECOND_NS UINT64_C(1000000000)
+#define SEGMENT 1448 /* less than a packet saves nobody anything */
 
-void limit_init(struct limit *l, uint64_t rate, uint64_t now_ms)
+void limit_init(struct limit *l, uint64_t rate, uint64_t now_ns)
 {
-	*l = (struct limit){ .rate = rate, .at_ms = now_ms };
+	*l = (struct limit){ .rate = rate, .paid_ns = now_ns };
 	(void)pthread_mutex_init(&l->lock, NULL);
 }
 
-uint64_t limit_take(struct limit *l, size_t len, uint64_t now_ms)
+void limit_set(struct limit *l, uint64_t rate)
 {
-	double per_ms = (double)l->rate / 1000.0, wait = 0;
-
-	if (l->rate == UINT64_MAX)
-		return 0;
 	(void)pthread_mutex_lock(&l->lock);
-	if (now_ms > l->at_ms) {
-		l->tokens += (double)(now_ms - l->at_ms) * per_ms;
-		l->at_ms = now_ms;
-	}
-	if (l->tokens > BUCKET_MS * per_ms)
-		l->tokens = BUCKET_MS * per_ms;
-	/* The bytes are taken at once: the next caller then waits behind this one. */
-	l->tokens -= (double)len;
-	if (l->tokens < 0)
-		wait = -l->tokens / per_ms;
+	l->rate = rate;
 	(void)pthread_mutex_unlock(&l->lock);
-	return (uint64_t)wait;
+}
+
+uint64_t limit_rate(struct limit *l)
+{
+	(void)pthread_mutex_lock(&l->lock);
+	uint64_t rate = l->rate;
+	(void)pthread_mutex_unlock(&l->lock);
+	return rate;
+}
+
+/* How long ${units} take; whole seconds apart, so that nothing overflows. */
+static uint64_t time_of(uint64_t units, uint64_t rate)
+{
+	return units / rate * SECOND_NS +
+	       (uint64_t)((double)(units % rate) * (double)SECOND_NS / (double)rate);
+}
+
+uint64_t limit_take(struct limit *l, uint64_t units, uint64_t now_ns)
+{
+	uint64_t wait = 0;
+
+	(void)pthread_mutex_lock(&l->lock);
+	if (l->paid_ns + LIMIT_BURST_NS < now_ns)
+		l->paid_ns = now_ns - LIMIT_BURST_NS;
+	/* Taken at once: the next caller waits behind this one. */
+	if (l->rate != LIMIT_NONE)
+		l->paid_ns += time_of(units, l->rate);
+	if (l->rate != LIMIT_NONE && l->paid_ns > now_ns)
+		wait = l->paid_ns - now_ns;
+	(void)pthread_mutex_unlock(&l->lock);
+	return wait;
+}
+
+size_t limit_piece(struct limit *l, size_t len)
+{
+	uint64_t most = limit_rate(l) / 100;
+
+	if (most < SEGMENT)
+		most = SEGMENT;
+	return len < most ? len : (size_t)most;
 }

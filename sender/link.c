@@ -24,6 +24,7 @@
 #define PING_MS 15000
 #define DEAD_MS 60000
 #define TICK_MS 200 /* how long a wait may be deaf to the stop flag */
+#define TICK_NS (TICK_MS * UINT64_C(1000000))
 #define WIRE_BATCH ((size_t)(256 * KIB))
 /* One frame of the largest kind, its TLS records, and what was there before. */
 #define WIRE_ROOM (WIRE_BATCH + (size_t)(2 * MIB))
@@ -120,51 +121,35 @@ static int lost(struct link *l, int sys, const char *what, struct err *e)
 	return err_set(e, ERR_NET, sys, "connection to %s %s", l->where, what);
 }
 
-static void pause_ms(uint64_t ms)
-{
-	struct timespec t = { .tv_sec = (time_t)(ms / 1000),
-			      .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	(void)nanosleep(&t, NULL);
-}
-
-/* The limit's wait, in pieces that see the stop flag. */
+/* Waits until ${len} bytes may go, in pieces that see the stop flag. */
 static int pay_limit(struct link *l, size_t len, struct err *e)
 {
-	uint64_t ms = limit_take(l->o.limit, len, clock_ms());
+	uint64_t now = clock_ns(), until = now + limit_take(l->o.limit, len, now);
 
-	while (ms) {
-		uint64_t part = ms < TICK_MS ? ms : TICK_MS;
-
+	for (; now < until; now = clock_ns()) {
 		if (stopped(l, e))
 			return -EINTR;
-		pause_ms(part);
-		ms -= part;
+		clock_sleep_ns(until - now < TICK_NS ? until - now : TICK_NS);
 	}
 	return 0;
-}
-
-/* Under a limit the pieces are small, so that the line is used evenly. */
-static size_t piece(const struct link *l, size_t len)
-{
-	uint64_t rate = l->o.limit->rate;
-	uint64_t most = rate == UINT64_MAX ? WIRE_ROOM : rate / 20 + 1500;
-
-	return len < most ? len : (size_t)most;
 }
 
 /* Gives everything in l->wire to the kernel. */
 static int drain(struct link *l, struct err *e)
 {
 	uint64_t blocked_since = 0;
+	size_t paid = 0; /* of what lies at wire_at: a socket may take less than was paid for */
 
 	while (l->wire_at < l->wire_len) {
-		size_t len = piece(l, l->wire_len - l->wire_at);
-		if (!blocked_since && pay_limit(l, len, e))
-			return -EINTR;
-		ssize_t n = send(l->fd, l->wire + l->wire_at, len, MSG_NOSIGNAL);
+		if (!paid) {
+			paid = limit_piece(l->o.limit, l->wire_len - l->wire_at);
+			if (pay_limit(l, paid, e))
+				return -EINTR;
+		}
+		ssize_t n = send(l->fd, l->wire + l->wire_at, paid, MSG_NOSIGNAL);
 		if (n > 0) {
 			l->wire_at += (size_t)n;
+			paid -= (size_t)n;
 			l->load.wire += (uint64_t)n;
 			atomic_fetch_add(l->o.wire_bytes, (uint64_t)n);
 			if (blocked_since)

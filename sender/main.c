@@ -106,7 +106,7 @@ static int prepare(struct move *m, struct err *e)
 	if (!r)
 		r = m->o->facts ? facts_load(m->o->facts, &m->facts, e)
 				: facts_make(m, &m->facts, e);
-	limit_init(&m->limit, m->o->limit, clock_ms());
+	limit_init(&m->limit, m->o->limit, clock_ns());
 	m->stop = &stop_flag;
 	return r;
 }

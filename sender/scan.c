@@ -58,7 +58,7 @@ static void choose_codec(struct scanner *sc, size_t plain)
 		struct link_load l = link_load(sc->stream->link);
 		uint64_t rate = (l.wire - sc->measured.wire) * 1000 / ms;
 		uint64_t waited = l.wait_ms - sc->measured.wait_ms;
-		bool limited = sc->m->limit.rate != UINT64_MAX;
+		bool limited = limit_rate(&sc->m->limit) != LIMIT_NONE;
 
 		sc->pack = limited || (rate < FAST_WIRE && waited * 10 >= ms);
 		sc->measured = l;
