@@ -37,9 +37,17 @@ static void catch_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
+static void free_set(struct extent_set *s)
+{
+	extent_set_free(s);
+	free(s);
+}
+
 static void move_free(struct move *m)
 {
 	for (unsigned i = 0; i < m->n_disks; i++) {
+		free_set(m->disks[i].free_map);
+		free_set(m->disks[i].same_map);
 		table_close(m->disks[i].table);
 		source_close(m->disks[i].source);
 	}

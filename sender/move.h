@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "extent.h"
 #include "invite.h"
 #include "limit.h"
 #include "link.h"
@@ -37,7 +38,11 @@ struct move_disk {
 	unsigned n; /* number in the task */
 	struct source *source;
 	struct table *table; /* NULL until the first session */
-	uint64_t stamp[4];   /* of an image file when its last round began */
+	/* What is known without reading, in bytes of the disk; NULL: nothing. Both are made before
+	 * a round and stay as they are while it runs; freed with the disk. */
+	struct extent_set *free_map; /* nobody's: as good as a hole */
+	struct extent_set *same_map; /* not written since the last round began to read it */
+	uint64_t stamp[4];           /* of an image file when its last round began */
 	bool stamped;
 	uint8_t list_digest[DIGEST_LEN]; /* of the last seal */
 };

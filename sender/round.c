@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "clock.h"
 #include "cursor.h"
 #include "scan.h"
 #include "stream.h"
@@ -34,6 +35,7 @@ struct worker {
 	struct link *own; /* data connection */
 	struct stream stream;
 	struct scanner scanner;
+	struct seat seat;
 };
 
 static void fail(struct round *rd, const struct err *e)
@@ -74,7 +76,7 @@ static int work(struct worker *w, struct err *e)
 	struct piece p;
 	int r;
 
-	while ((r = cursor_next(&w->round->cursor, &p, e)) > 0) {
+	while ((r = cursor_next(&w->round->cursor, &w->seat, clock_ms(), &p, e)) > 0) {
 		r = scanner_piece(&w->scanner, &p, e);
 		if (r)
 			return r;
@@ -123,6 +125,7 @@ static int run_data(struct worker *w, struct err *e)
 		return r;
 	begin_stream(w, w->own);
 	r = work_to_the_end(w, e);
+	cursor_leave(&rd->cursor, &w->seat);
 	if (!r)
 		(void)link_bye(w->own, NULL);
 	else if (!scanner_give_back(&w->scanner, &rd->cursor))

@@ -172,12 +172,31 @@ static void step(struct scanner *sc)
 	sc->piece.count--;
 }
 
-static int hole_piece(struct scanner *sc, struct err *e)
+static int zero_piece(struct scanner *sc, struct err *e)
 {
 	int r = 0;
 
 	while (!r && sc->piece.count) {
 		r = zero_block(sc, sc->piece.d, sc->piece.block, e);
+		if (!r)
+			step(sc);
+	}
+	return r;
+}
+
+/* Whatever the receiver does not claim after all is left in the piece, to be read. */
+static int same_piece(struct scanner *sc, struct err *e)
+{
+	struct piece *p = &sc->piece;
+	int r = 0;
+
+	while (!r && p->count) {
+		struct table_entry entry;
+
+		table_get(sc->m->disks[p->d].table, p->block, &entry);
+		if (entry.kind == ENTRY_NONE)
+			break;
+		r = extend_run(sc, FRAME_UNCHANGED, p->d, p->block, entry.gen, e);
 		if (!r)
 			step(sc);
 	}
@@ -205,8 +224,14 @@ int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
 	r = stream_open_disk(sc->stream, p->d, e);
 	if (r)
 		return r;
-	if (p->hole)
-		return hole_piece(sc, e);
+	if (p->kind == PIECE_ZERO)
+		return zero_piece(sc, e);
+	if (p->kind == PIECE_SAME) {
+		r = same_piece(sc, e);
+		if (r)
+			return r;
+		sc->piece.kind = PIECE_READ;
+	}
 	while (sc->piece.count) {
 		size_t len = read_len(sc, source_info(src));
 
@@ -226,6 +251,19 @@ int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
 	return 0;
 }
 
+/* What was found out about a run stays true for this round. */
+static enum piece_kind kind_again(uint8_t frame_kind)
+{
+	switch (frame_kind) {
+	case FRAME_ZERO:
+		return PIECE_ZERO;
+	case FRAME_UNCHANGED:
+		return PIECE_SAME;
+	default:
+		return PIECE_READ;
+	}
+}
+
 bool scanner_give_back(struct scanner *sc, struct cursor *c)
 {
 	const struct stream *s = sc->stream;
@@ -235,15 +273,18 @@ bool scanner_give_back(struct scanner *sc, struct cursor *c)
 	if (sc->run.count)
 		room &= cursor_give_back(c, &(struct piece){ .d = sc->run.d,
 							     .block = sc->run.block,
-							     .count = sc->run.count });
+							     .count = sc->run.count,
+							     .kind = kind_again(sc->run.kind) });
 	for (size_t i = 0; i < s->n; i++) {
 		const struct sent *x = &s->sent[(s->first + i) % SENT_MAX];
 
 		/* The claim behind an UNCHANGED still holds; others are as if never sent. */
 		if (x->kind != FRAME_UNCHANGED)
 			table_unclaim(sc->m->disks[x->disk].table, x->block, x->count);
-		room &= cursor_give_back(
-		    c, &(struct piece){ .d = x->disk, .block = x->block, .count = x->count });
+		room &= cursor_give_back(c, &(struct piece){ .d = x->disk,
+							     .block = x->block,
+							     .count = x->count,
+							     .kind = kind_again(x->kind) });
 	}
 	sc->run.count = sc->piece.count = 0;
 	return room;
