@@ -44,6 +44,8 @@ static const struct kind_rule rules[] = {
 	[FRAME_PONG]      = { "pong",      MSG_PING_LEN,    MSG_PING_LEN,    0, DISK_NO,  0, 0, 0, 0 },
 	[FRAME_ERROR]     = { "error",     4, 4 + WIRE_TEXT_MAX, 0, DISK_MAYBE, 0, 0, 0, 0 },
 	[FRAME_BYE]       = { "bye",       0,               0,               0, DISK_NO,  0, 0, 0, 0 },
+	[FRAME_PROBE]     = { "probe",     0,               PROBE_MAX,       0, DISK_NO,  0, 0, 0, 0 },
+	[FRAME_PROBED]    = { "probed",    MSG_PROBED_LEN,  MSG_PROBED_LEN,  0, DISK_NO,  0, 0, 0, 0 },
 };
 /* clang-format on */
 

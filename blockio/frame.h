@@ -38,6 +38,7 @@
 #define HAVE_ENTRIES_MAX 4096
 #define MANIFEST_DIGESTS_MAX 16384 /* per frame */
 #define WIRE_TEXT_MAX 512
+#define PROBE_MAX (1 * MIB) /* payload of a PROBE */
 
 /* clang-format off */
 enum frame_kind {
@@ -62,6 +63,8 @@ enum frame_kind {
 	FRAME_PONG = 19,
 	FRAME_ERROR = 20,     /* both  a code and words; the sender of it then closes */
 	FRAME_BYE = 21,       /* both  nothing more comes; without it the end is an interruption */
+	FRAME_PROBE = 22,     /* s->r  bytes that measure the line: counted and thrown away */
+	FRAME_PROBED = 23,    /* r->s  how many of them have come */
 };
 /* clang-format on */
 

@@ -179,11 +179,11 @@ int msg_login_decode(const uint8_t *p, size_t len, struct msg_login *ret, struct
 	m.version = get_be16(p);
 	if (!m.version)
 		return bad(e, "login", "version", m.version);
-	if (p[2] != LOGIN_SESSION && p[2] != LOGIN_DATA)
+	if (p[2] < LOGIN_SESSION || p[2] > LOGIN_PROBE)
 		return bad(e, "login", "role", p[2]);
 	m.role = (enum login_role)p[2];
 	m.epoch = get_be64(p + 8);
-	if ((m.role == LOGIN_SESSION) != (m.epoch == 0))
+	if ((m.role != LOGIN_DATA) != (m.epoch == 0))
 		return bad(e, "login", "epoch", m.epoch);
 	if (!all_zero(p + 3, 5) || !all_zero(p + 128, 128))
 		return bad(e, "login", "reserved bytes after byte", all_zero(p + 3, 5) ? 128 : 3);
@@ -380,6 +380,22 @@ int have_entry_decode(const uint8_t *p, struct have_entry *ret, struct err *e)
 		return bad(e, "have", "a digest of zeros, kind", p[16]);
 	memcpy(m.digest, p + 24, DIGEST_LEN);
 	*ret = m;
+	return 0;
+}
+
+void msg_probed_encode(const struct msg_probed *m, uint8_t out[static MSG_PROBED_LEN])
+{
+	put_be64(out, m->bytes);
+	put_be64(out + 8, 0);
+}
+
+int msg_probed_decode(const uint8_t *p, size_t len, struct msg_probed *ret, struct err *e)
+{
+	if (len != MSG_PROBED_LEN)
+		return bad(e, "probed", "length", len);
+	if (get_be64(p + 8))
+		return bad(e, "probed", "reserved bytes after byte", 8);
+	*ret = (struct msg_probed){ .bytes = get_be64(p) };
 	return 0;
 }
 

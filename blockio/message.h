@@ -30,6 +30,7 @@
 #define MSG_HAVE_ASK_LEN 16
 #define MSG_DURABLE_LEN 16
 #define MSG_PING_LEN 8
+#define MSG_PROBED_LEN 16
 #define MSG_SEAL_DISK_LEN 56
 #define MSG_SEAL_MAX (40 + DISKS_MAX * MSG_SEAL_DISK_LEN + SIGNATURE_LEN)
 
@@ -93,20 +94,26 @@ struct msg_pair {
 	uint8_t pub[PUBKEY_LEN];
 	uint8_t proof[PROOF_LEN];
 };
-enum login_role { LOGIN_SESSION = 1, LOGIN_DATA = 2 };
+enum login_role {
+	LOGIN_SESSION = 1,
+	LOGIN_DATA = 2,
+	LOGIN_PROBE = 3, /* measures the line: opens no disk, ends no session */
+};
 struct msg_login {
 	uint16_t version;
 	enum login_role role;
 	uint8_t task[TASK_ID_LEN];
 	uint8_t pub[PUBKEY_LEN];
-	uint64_t epoch; /* 0 for a session: the receiver makes it; the session's own for data */
+	/* 0 for a session (the receiver makes it) and for a probe (it has none); the session's own
+	 * for data */
+	uint64_t epoch;
 	uint8_t sig[SIGNATURE_LEN];
 };
 struct msg_welcome {
 	uint16_t version;
 	enum task_state state;
 	uint8_t task[TASK_ID_LEN];
-	uint64_t epoch; /* 0 in the answer to PAIR */
+	uint64_t epoch; /* 0 in the answer to PAIR and to a probe */
 	uint32_t block_size;
 	uint32_t disks;           /* bit N: disk N is in the task */
 	uint8_t proof[PROOF_LEN]; /* the receiver's, in the answer to PAIR; else zero */
@@ -137,6 +144,9 @@ struct msg_have_ask {
 struct msg_durable {
 	uint64_t claimed; /* blocks of this disk durable now */
 	uint64_t written; /* plain bytes written to it since the task began */
+};
+struct msg_probed {
+	uint64_t bytes; /* of PROBE payloads that have come since the login */
 };
 struct msg_seal_disk {
 	uint8_t disk;
@@ -182,6 +192,8 @@ void msg_have_ask_encode(const struct msg_have_ask *m, uint8_t out[static MSG_HA
 int msg_have_ask_decode(const uint8_t *p, size_t len, struct msg_have_ask *ret, struct err *e);
 void have_entry_encode(const struct have_entry *m, uint8_t out[static HAVE_ENTRY_LEN]);
 int have_entry_decode(const uint8_t *p, struct have_entry *ret, struct err *e);
+void msg_probed_encode(const struct msg_probed *m, uint8_t out[static MSG_PROBED_LEN]);
+int msg_probed_decode(const uint8_t *p, size_t len, struct msg_probed *ret, struct err *e);
 void msg_durable_encode(const struct msg_durable *m, uint8_t out[static MSG_DURABLE_LEN]);
 int msg_durable_decode(const uint8_t *p, size_t len, struct msg_durable *ret, struct err *e);
 /* Everything but the signature: what is signed, after the label. Returns its length. */

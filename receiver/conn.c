@@ -143,6 +143,8 @@ static uint64_t next_deadline(const struct conn *c)
 		at = c->heard_ms + idle_ms;
 	if (conn_out_len(c) && (t = c->wrote_ms + idle_ms) < at)
 		at = t;
+	if (c->stage == CONN_PROBE && c->probe.end_ms < at)
+		at = c->probe.end_ms;
 	for (int i = 0; i < DISKS_MAX && c->stage == CONN_TASK; i++)
 		if (c->disk[i].lost_ms && (t = c->disk[i].lost_ms + WRITER_LOST_MS) < at)
 			at = t;
@@ -162,6 +164,8 @@ static void check_deadlines(struct conn *c)
 		}
 	if (c->stage == CONN_LOGIN)
 		(void)conn_error(c, WIRE_LIMIT, "no login in time");
+	else if (c->stage == CONN_PROBE && now >= c->probe.end_ms)
+		(void)conn_error(c, WIRE_LIMIT, "a probe has lasted long enough");
 	else
 		(void)conn_drop(c, CONN_END_INTERRUPTED, "silent");
 }
@@ -169,7 +173,7 @@ static void check_deadlines(struct conn *c)
 static int one_turn(struct conn *c)
 {
 	struct watch w;
-	int timeout;
+	uint64_t until;
 
 	/* time with the disk as the brake is not the sender's silence */
 	if (!reading(c))
@@ -177,8 +181,10 @@ static int one_turn(struct conn *c)
 	if (!conn_out_len(c))
 		c->wrote_ms = clock_ms();
 	watch_all(c, &w);
-	timeout = c->more ? 0 : clock_left_ms(next_deadline(c));
-	if (poll(w.p, w.n, timeout) < 0 && errno != EINTR)
+	until = next_deadline(c);
+	if (conn_probe_due_ms(c) < until)
+		until = conn_probe_due_ms(c);
+	if (poll(w.p, w.n, c->more ? 0 : clock_left_ms(until)) < 0 && errno != EINTR)
 		return conn_drop(c, CONN_END_FAILED, "poll");
 	if (w.p[1].revents)
 		(void)conn_from_keeper(c);
@@ -191,6 +197,8 @@ static int one_turn(struct conn *c)
 		(void)conn_frames_go(c);
 	if (!c->done)
 		(void)conn_relay_due(c);
+	if (!c->done)
+		(void)conn_probe_answer(c);
 	if (!c->done)
 		(void)conn_out_flush(c);
 	/* what TLS has read ahead wakes no poll() */
@@ -258,9 +266,10 @@ static int serve(struct conn *c, struct err *e)
 	logged_in = false;
 	while (!c->done) {
 		(void)one_turn(c);
-		if (c->stage == CONN_TASK && !logged_in) {
+		if ((c->stage == CONN_TASK || c->stage == CONN_PROBE) && !logged_in) {
 			logged_in = true;
-			log_info("conn=%ju peer=%s login=ok", (uintmax_t)c->o->number, c->peer);
+			log_info("conn=%ju peer=%s login=%s", (uintmax_t)c->o->number, c->peer,
+				 c->stage == CONN_PROBE ? "probe" : "ok");
 		}
 	}
 	close_disks(c);

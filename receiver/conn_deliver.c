@@ -146,15 +146,19 @@ static bool allowed(const struct conn *c, enum frame_kind kind)
 	case FRAME_FLUSH:
 	case FRAME_MANIFEST:
 	case FRAME_SEAL:
+		return c->stage == CONN_TASK;
 	case FRAME_PING:
 	case FRAME_PONG:
-		return c->stage == CONN_TASK;
+		return c->stage == CONN_TASK || c->stage == CONN_PROBE;
+	case FRAME_PROBE:
+		return c->stage == CONN_PROBE;
 	case FRAME_HELLO:
 	case FRAME_WELCOME:
 	case FRAME_OPENED:
 	case FRAME_HAVE:
 	case FRAME_DURABLE:
 	case FRAME_STATE:
+	case FRAME_PROBED:
 		return false;
 	}
 	return false;
@@ -193,7 +197,11 @@ int conn_place(struct conn *c)
 
 	if (!allowed(c, f->kind))
 		return conn_error(c, WIRE_PROTOCOL, "%s frame %s", frame_kind_word(f->kind),
-				  c->stage == CONN_LOGIN ? "before the login" : "after the login");
+				  c->stage == CONN_LOGIN   ? "before the login"
+				  : c->stage == CONN_PROBE ? "on a probe"
+							   : "after the login");
+	if (f->kind == FRAME_PROBE)
+		return conn_buffer(c, PROBE_CHUNK);
 	return f->kind == FRAME_DATA ? place_data(c) : conn_buffer(c, f->length);
 }
 
@@ -492,12 +500,15 @@ int conn_deliver(struct conn *c)
 		return conn_drop(c, CONN_END_INTERRUPTED, "sender-error");
 	case FRAME_BYE:
 		return deliver_bye(c);
+	case FRAME_PROBE:
+		return conn_probe_deliver(c);
 	case FRAME_HELLO:
 	case FRAME_WELCOME:
 	case FRAME_OPENED:
 	case FRAME_HAVE:
 	case FRAME_DURABLE:
 	case FRAME_STATE:
+	case FRAME_PROBED:
 		break;
 	}
 	return conn_error(c, WIRE_PROTOCOL, "%s frame", frame_kind_word(c->decoder.head.kind));

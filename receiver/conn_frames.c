@@ -49,11 +49,16 @@ static int read_header(struct conn *c)
 	return 0;
 }
 
-/* DATA has two places: the digest apart, the block's bytes straight into a slot or the buffer. */
+/* DATA has two places: the digest apart, the block's bytes straight into a slot or the buffer. What
+ * a PROBE carries is overwritten by what follows it. */
 static uint8_t *payload_at(struct conn *c, size_t *ret_len)
 {
 	size_t have = c->decoder.have, len = c->decoder.head.length;
 
+	if (c->decoder.head.kind == FRAME_PROBE) {
+		*ret_len = len - have < PROBE_CHUNK ? len - have : PROBE_CHUNK;
+		return c->buf;
+	}
 	if (c->decoder.head.kind != FRAME_DATA) {
 		*ret_len = len - have;
 		return c->buf + have;

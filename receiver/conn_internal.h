@@ -7,6 +7,7 @@
  *         conn_frames.c  reads frames, one at a time, straight into their place
  *         conn_deliver.c what each kind of frame sets off
  *         conn_relay.c   what keeper and writers say, to the sender
+ *         conn_probe.c   a connection that measures the line and nothing else
  *         conn_out.c     bytes for the sender, bounded
  * Rule    nothing here waits but the poll loop. A frame that cannot go on (no slot, a full channel)
  *         stays in hand and the socket is left unread; everything else goes on meanwhile, so that
@@ -31,12 +32,14 @@
 #define OUT_SOFT (64 * KIB) /* above it no frame is read and no channel asked for more */
 #define OUT_MAX (1 * MIB)
 #define TOUCHED_MAX (8 * MIB)
+#define PROBE_CHUNK (64 * KIB) /* of a PROBE, read and forgotten at a time */
 #define LINGER_MS 2000
 #define LINGER_STRANGER_MS 500 /* for who never logged in */
 
 enum conn_stage {
 	CONN_LOGIN,  /* HELLO is out; PAIR and LOGIN only */
 	CONN_TASK,   /* logged in */
+	CONN_PROBE,  /* logged in to measure the line: counts bytes, opens nothing */
 	CONN_HTTP,   /* the peer asked for http/1.1 */
 	CONN_ENDING, /* what is in the queue goes out, nothing more is read */
 };
@@ -72,6 +75,12 @@ struct conn_have { /* one question at a time */
 	bool due; /* the next part is to be asked for */
 	uint8_t disk;
 	uint64_t next, end;
+};
+
+struct conn_probe {
+	uint64_t bytes; /* of PROBE payloads, complete ones */
+	bool due;       /* the sender is to hear of them */
+	uint64_t told_ms, end_ms;
 };
 
 struct conn {
@@ -112,6 +121,7 @@ struct conn {
 
 	struct conn_disk disk[DISKS_MAX];
 	struct conn_have have;
+	struct conn_probe probe;
 	uint64_t n_frames, n_bytes;
 };
 
@@ -148,6 +158,13 @@ int conn_from_keeper(struct conn *c);
 int conn_from_writer(struct conn *c, uint8_t disk);
 /* Queues what became due while the queue was full. */
 int conn_relay_due(struct conn *c);
+
+/* conn_probe.c: the stage begins; a PROBE is complete; when PROBED is to go out (UINT64_MAX:
+ * nothing is due), and sending it. */
+void conn_probe_begin(struct conn *c);
+int conn_probe_deliver(struct conn *c);
+uint64_t conn_probe_due_ms(const struct conn *c);
+int conn_probe_answer(struct conn *c);
 
 /* conn_out.c */
 int conn_out_bytes(struct conn *c, const void *p, size_t len);

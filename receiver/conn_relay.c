@@ -9,6 +9,12 @@
 
 /* ---- the keeper's words ---- */
 
+/* The keeper has judged the LOGIN in hand, so its role is what was granted. */
+static bool asked_to_probe(const struct conn *c)
+{
+	return c->decoder.head.kind == FRAME_LOGIN && c->buf[2] == LOGIN_PROBE;
+}
+
 static int welcome(struct conn *c, const struct ipc_msg *m)
 {
 	struct msg_welcome w;
@@ -18,9 +24,12 @@ static int welcome(struct conn *c, const struct ipc_msg *m)
 		return conn_error(c, WIRE_INTERNAL, "%s", e.text);
 	if (c->wait == WAIT_KEEPER_WORD)
 		c->progress = 2; /* the PAIR or LOGIN in hand is answered */
-	if (!w.epoch)
+	if (asked_to_probe(c))
+		conn_probe_begin(c);
+	else if (w.epoch)
+		c->stage = CONN_TASK;
+	else
 		return 0; /* paired; the login follows */
-	c->stage = CONN_TASK;
 	c->block_size = w.block_size;
 	return 0;
 }

@@ -220,13 +220,13 @@ static void begin_session(struct keeper *k, struct keeper_peer *p)
 	welcome(k, p, p->epoch, NULL);
 }
 
-static size_t data_peers(const struct keeper *k)
+static size_t peers_in_role(const struct keeper *k, enum login_role role)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		n += k->peers[i].used && k->peers[i].logged_in && !k->peers[i].kill_ms &&
-		     k->peers[i].role == LOGIN_DATA;
+		     k->peers[i].role == role;
 	return n;
 }
 
@@ -237,7 +237,7 @@ static void join_session(struct keeper *k, struct keeper_peer *p, uint64_t epoch
 				   "session %ju is over: log in for a new one", (uintmax_t)epoch);
 		return;
 	}
-	if (data_peers(k) >= CONNECTIONS_MAX) {
+	if (peers_in_role(k, LOGIN_DATA) >= CONNECTIONS_MAX) {
 		keeper_peer_refuse(k, p, WIRE_LIMIT, "at most %d data connections",
 				   CONNECTIONS_MAX);
 		return;
@@ -246,6 +246,26 @@ static void join_session(struct keeper *k, struct keeper_peer *p, uint64_t epoch
 	p->role = LOGIN_DATA;
 	p->epoch = epoch;
 	welcome(k, p, epoch, NULL);
+}
+
+/* Measures the line and nothing else. A transfer comes first: none is disturbed by a probe, and one
+ * that begins ends the probes. */
+static void admit_probe(struct keeper *k, struct keeper_peer *p)
+{
+	if (keeper_session(k)) {
+		keeper_peer_refuse(k, p, WIRE_BUSY,
+				   "a transfer is running: its own lines say how fast it goes");
+		return;
+	}
+	if (peers_in_role(k, LOGIN_PROBE) >= CONNECTIONS_MAX) {
+		keeper_peer_refuse(k, p, WIRE_LIMIT, "at most %d probes", CONNECTIONS_MAX);
+		return;
+	}
+	p->logged_in = true;
+	p->role = LOGIN_PROBE;
+	if (k->tickets.paired)
+		tickets_retire(&k->tickets);
+	welcome(k, p, 0, NULL);
 }
 
 void keeper_on_login(struct keeper *k, struct keeper_peer *p, const struct ipc_msg *m)
@@ -263,6 +283,8 @@ void keeper_on_login(struct keeper *k, struct keeper_peer *p, const struct ipc_m
 		return;
 	if (login.role == LOGIN_SESSION)
 		begin_session(k, p);
+	else if (login.role == LOGIN_PROBE)
+		admit_probe(k, p);
 	else
 		join_session(k, p, login.epoch);
 }

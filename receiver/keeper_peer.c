@@ -232,6 +232,8 @@ static void hear(struct keeper *k, struct keeper_peer *p, const struct ipc_msg *
 {
 	if (!p->logged_in)
 		hear_before_login(k, p, m);
+	else if (p->role == LOGIN_PROBE)
+		keeper_peer_kill(k, p, "a probe that wants more than the line");
 	else if (m->type == IPC_OPEN)
 		keeper_on_open(k, p, m);
 	else if (m->type == IPC_FACTS)

@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	const uint8_t *p = data + 1;
 	size_t n = size - 1;
-	switch (data[0] % 13) {
+	switch (data[0] % 14) {
 	case 6:
 		ROUND(msg_have_ask, msg_have_ask, MSG_HAVE_ASK_LEN);
 		break;
@@ -116,8 +116,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 12:
 		code(p, n);
 		break;
+	case 13:
+		ROUND(msg_probed, msg_probed, MSG_PROBED_LEN);
+		break;
 	default:
-		first_half(data[0] % 13, p, n, out);
+		first_half(data[0] % 14, p, n, out);
 	}
 	return 0;
 }

@@ -390,6 +390,23 @@ static void make_bye(struct page *g)
 	head(g, plain(FRAME_BYE, 0));
 }
 
+static void make_probe(struct page *g)
+{
+	count_up(payload(g), 24, 0x90);
+	head(g, plain(FRAME_PROBE, 24));
+	tell(g, 24, "any bytes");
+}
+
+static void make_probed(struct page *g)
+{
+	struct msg_probed m = { .bytes = 1048577 };
+
+	msg_probed_encode(&m, payload(g));
+	head(g, plain(FRAME_PROBED, MSG_PROBED_LEN));
+	tell(g, 8, "1048577 bytes have come");
+	tell(g, 8, "reserved");
+}
+
 static void (*const makers[])(struct page *g) = {
 	[FRAME_HELLO] = make_hello,       [FRAME_PAIR] = make_pair,
 	[FRAME_LOGIN] = make_login,       [FRAME_WELCOME] = make_welcome,
@@ -401,7 +418,8 @@ static void (*const makers[])(struct page *g) = {
 	[FRAME_MANIFEST] = make_manifest, [FRAME_SEAL] = make_seal,
 	[FRAME_STATE] = make_state,       [FRAME_PING] = make_ping,
 	[FRAME_PONG] = make_pong,         [FRAME_ERROR] = make_error,
-	[FRAME_BYE] = make_bye,
+	[FRAME_BYE] = make_bye,           [FRAME_PROBE] = make_probe,
+	[FRAME_PROBED] = make_probed,
 };
 
 static void file_of(int kind, char *ret, size_t room)
@@ -417,7 +435,7 @@ static void bytes_on_the_wire_are_those_of_the_files(void **state)
 	scoped(freep) char *stored = malloc(sizeof g->text);
 
 	(void)state;
-	for (int kind = FRAME_HELLO; kind <= FRAME_BYE; kind++) {
+	for (int kind = FRAME_HELLO; kind <= FRAME_PROBED; kind++) {
 		char path[512];
 
 		memset(g, 0, sizeof *g);
@@ -468,7 +486,7 @@ static size_t bytes_of_file(const char *path, uint8_t *out, size_t room)
 static void the_files_are_frames_that_are_accepted(void **state)
 {
 	(void)state;
-	for (int kind = FRAME_HELLO; kind <= FRAME_BYE; kind++) {
+	for (int kind = FRAME_HELLO; kind <= FRAME_PROBED; kind++) {
 		uint8_t raw[2048], body[2048];
 		struct frame_decoder d;
 		struct err e = { 0 };

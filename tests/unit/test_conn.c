@@ -147,7 +147,7 @@ static void hear(struct keeper *k, const struct ipc_msg *m)
 	if (m->type == IPC_SIGN)
 		sign(k, m);
 	else if (m->type == IPC_LOGIN && !k->deaf)
-		welcome(k, 1);
+		welcome(k, m->blob[2] == LOGIN_PROBE ? 0 : 1);
 	else if (m->type == IPC_PAIR && !k->deaf)
 		welcome(k, 0);
 	else if (m->type == IPC_OPEN)
@@ -336,9 +336,9 @@ static void send_frame(struct fixture *f, struct frame head, const void *payload
 	}
 }
 
-static void send_login(struct fixture *f)
+static void send_login_as(struct fixture *f, enum login_role role, uint64_t epoch)
 {
-	struct msg_login m = { .version = WIRE_VERSION, .role = LOGIN_DATA, .epoch = 1 };
+	struct msg_login m = { .version = WIRE_VERSION, .role = role, .epoch = epoch };
 	uint8_t payload[MSG_LOGIN_LEN];
 
 	msg_login_encode(&m, payload);
@@ -346,6 +346,11 @@ static void send_login(struct fixture *f)
 	    f,
 	    (struct frame){ .kind = FRAME_LOGIN, .disk = FRAME_NO_DISK, .length = MSG_LOGIN_LEN },
 	    payload);
+}
+
+static void send_login(struct fixture *f)
+{
+	send_login_as(f, LOGIN_DATA, 1);
 }
 
 static void connect_and_hello(struct fixture *f)
@@ -976,6 +981,110 @@ static void a_seal_goes_to_the_keeper(void **state)
 	wait_seen(f, IPC_SEAL);
 }
 
+/* ---- a probe ---- */
+
+static void probe(struct fixture *f, uint32_t len)
+{
+	static const uint8_t bytes[PROBE_MAX];
+
+	send_frame(f, (struct frame){ .kind = FRAME_PROBE, .disk = FRAME_NO_DISK, .length = len },
+		   bytes);
+}
+
+static void log_in_to_probe(struct fixture *f)
+{
+	connect_and_hello(f);
+	send_login_as(f, LOGIN_PROBE, 0);
+	expect(f, FRAME_WELCOME);
+}
+
+/* Reads answers until one says ${bytes}; how many there were. */
+static unsigned answers_until(struct fixture *f, uint64_t bytes)
+{
+	struct msg_probed m = { 0 };
+	uint64_t before = 0;
+	unsigned n = 0;
+
+	for (; m.bytes != bytes; n++) {
+		expect(f, FRAME_PROBED);
+		assert_int_equal(msg_probed_decode(f->payload, f->head.length, &m, NULL), 0);
+		assert_true(m.bytes >= before && m.bytes <= bytes);
+		before = m.bytes;
+	}
+	return n;
+}
+
+static void a_probe_is_counted_and_thrown_away(void **state)
+{
+	struct fixture *f = *state;
+
+	log_in_to_probe(f);
+	probe(f, 0);
+	(void)answers_until(f, 0);
+	probe(f, PROBE_MAX);
+	probe(f, 1);
+	probe(f, 100000);
+	(void)answers_until(f, PROBE_MAX + 100001);
+	send_frame(f, (struct frame){ .kind = FRAME_BYE, .disk = FRAME_NO_DISK }, NULL);
+	expect(f, FRAME_BYE);
+	assert_int_equal(exit_status(f), CONN_END_BYE);
+	/* nobody but the keeper heard of it, and that only at the login */
+	for (int i = 0; i < SEEN_MAX; i++)
+		assert_int_equal(f->k.seen[i], i == IPC_SIGN || i == IPC_LOGIN ? 1 : 0);
+}
+
+static void a_thousand_small_probes_have_few_answers(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t began;
+
+	log_in_to_probe(f);
+	began = clock_ms();
+	for (int i = 0; i < 1000; i++)
+		probe(f, 1);
+	/* one at the beginning, and one for each 50 ms that this has taken */
+	unsigned n = answers_until(f, 1000);
+	assert_true(n <= 2 + (clock_ms() - began) / 50);
+}
+
+static void ping_is_answered_on_a_probe_at_once(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t bytes[MSG_PING_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	log_in_to_probe(f);
+	send_frame(
+	    f, (struct frame){ .kind = FRAME_PING, .disk = FRAME_NO_DISK, .length = sizeof bytes },
+	    bytes);
+	expect(f, FRAME_PONG);
+	assert_memory_equal(f->payload, bytes, sizeof bytes);
+}
+
+static void a_probe_opens_no_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct msg_open m = { .size = SIZE,
+			      .logical_sector = 512,
+			      .physical_sector = 4096,
+			      .identity = "a source disk" };
+	uint8_t payload[MSG_OPEN_LEN];
+
+	log_in_to_probe(f);
+	msg_open_encode(&m, payload);
+	send_frame(f, (struct frame){ .kind = FRAME_OPEN, .length = MSG_OPEN_LEN }, payload);
+	expect_error(f, WIRE_PROTOCOL);
+	assert_int_equal(f->k.seen[IPC_OPEN], 0);
+}
+
+static void a_session_may_not_probe(void **state)
+{
+	struct fixture *f = *state;
+
+	log_in(f);
+	probe(f, 1000);
+	expect_error(f, WIRE_PROTOCOL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1007,6 +1116,11 @@ int main(void)
 		T(a_manifest_is_cut_to_the_size_of_slots),
 		T(a_writers_fault_reaches_the_sender),
 		T(a_cut_in_the_middle_of_a_block_never_existed),
+		T(a_probe_is_counted_and_thrown_away),
+		T(a_thousand_small_probes_have_few_answers),
+		T(ping_is_answered_on_a_probe_at_once),
+		T(a_probe_opens_no_disk),
+		T(a_session_may_not_probe),
 		T(a_seal_goes_to_the_keeper),
 	};
 

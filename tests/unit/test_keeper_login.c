@@ -293,6 +293,81 @@ static void a_ninth_data_connection_is_too_many(void **state)
 	(void)close(session.fd);
 }
 
+static void a_probe_is_admitted_only_while_nothing_is_sent(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn session, probe;
+	struct msg_welcome welcome;
+	struct ipc_msg m;
+
+	pair_sender(w);
+	connect_conn(w, &probe);
+	say_login(w, &probe, LOGIN_PROBE, 0);
+	assert_true(hears_welcome(&probe, &welcome));
+	assert_int_equal(welcome.epoch, 0);
+	assert_int_equal(w->k->task.epoch, 0);
+	assert_null(keeper_session(w->k));
+	/* a session that begins comes first */
+	begin_session_of(w, &session);
+	assert_true(is_closed(&probe));
+	assert_int_equal(launcher_hears(w, IPC_KILL_CONN, &m, NULL), 0);
+	assert_int_equal(m.a, probe.number);
+	(void)close(probe.fd);
+	connect_conn(w, &probe);
+	say_login(w, &probe, LOGIN_PROBE, 0);
+	assert_true(hears_error(&probe, WIRE_BUSY));
+	assert_non_null(keeper_session(w->k));
+	(void)close(probe.fd);
+	(void)close(session.fd);
+}
+
+static void a_probe_that_opens_a_disk_is_ended(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn probe;
+	struct msg_welcome welcome;
+	struct ipc_msg m;
+
+	pair_sender(w);
+	connect_conn(w, &probe);
+	say_login(w, &probe, LOGIN_PROBE, 0);
+	assert_true(hears_welcome(&probe, &welcome));
+	ipc_init(&m, IPC_OPEN);
+	assert_int_equal(ipc_send(probe.fd, &m, NULL, 0, NULL), 0);
+	turn(w);
+	assert_true(is_closed(&probe));
+	(void)close(probe.fd);
+}
+
+static void a_ninth_probe_is_too_many(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn probe[CONNECTIONS_MAX + 1];
+	struct msg_welcome welcome;
+
+	pair_sender(w);
+	for (int i = 0; i <= CONNECTIONS_MAX; i++) {
+		connect_conn(w, &probe[i]);
+		say_login(w, &probe[i], LOGIN_PROBE, 0);
+		if (i < CONNECTIONS_MAX)
+			assert_true(hears_welcome(&probe[i], &welcome));
+	}
+	assert_true(hears_error(&probe[CONNECTIONS_MAX], WIRE_LIMIT));
+	for (int i = 0; i <= CONNECTIONS_MAX; i++)
+		(void)close(probe[i].fd);
+}
+
+static void a_probe_needs_the_pinned_key(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn probe;
+
+	connect_conn(w, &probe);
+	say_login(w, &probe, LOGIN_PROBE, 0);
+	assert_true(hears_error(&probe, WIRE_NOT_PAIRED));
+	(void)close(probe.fd);
+}
+
 /* ---- a hostile conn ---- */
 
 static void anything_but_sign_pair_and_login_before_the_login_ends_the_channel(void **state)
@@ -492,6 +567,10 @@ int main(void)
 		TEST(a_session_number_never_falls_even_over_a_restart),
 		TEST(a_data_connection_of_the_session_is_welcome_and_of_an_older_one_is_not),
 		TEST(a_ninth_data_connection_is_too_many),
+		TEST(a_probe_is_admitted_only_while_nothing_is_sent),
+		TEST(a_probe_that_opens_a_disk_is_ended),
+		TEST(a_ninth_probe_is_too_many),
+		TEST(a_probe_needs_the_pinned_key),
 		TEST(anything_but_sign_pair_and_login_before_the_login_ends_the_channel),
 		TEST(a_message_of_a_strange_size_ends_the_channel),
 		TEST(a_conn_gets_one_signature_and_it_is_good),

@@ -27,6 +27,7 @@ DECODER(open_, msg_open, msg_open_decode)
 DECODER(opened, msg_opened, msg_opened_decode)
 DECODER(have_ask, msg_have_ask, msg_have_ask_decode)
 DECODER(durable, msg_durable, msg_durable_decode)
+DECODER(probed, msg_probed, msg_probed_decode)
 DECODER(seal, msg_seal, msg_seal_decode)
 DECODER(state_, msg_state, msg_state_decode)
 DECODER(error_, msg_error, msg_error_decode)
@@ -54,7 +55,7 @@ struct sample {
 	bool longer; /* one byte more is still a good length */
 };
 
-#define SAMPLES 13
+#define SAMPLES 14
 
 static void fill_seal(struct sample *s)
 {
@@ -108,6 +109,8 @@ static void make_samples(struct sample *v)
 	v[12] = (struct sample){ .name = "error", .decode = error_, .longer = true };
 	v[12].len = msg_error_encode(&(struct msg_error){ .code = WIRE_BUSY, .text = "busy" },
 				     v[12].p, sizeof v[12].p);
+	v[13] = (struct sample){ .name = "probed", .decode = probed, .len = MSG_PROBED_LEN };
+	msg_probed_encode(&(struct msg_probed){ .bytes = 7 }, v[13].p);
 	v[11].p[v[11].len] = v[12].p[v[12].len] = 'x';
 }
 
@@ -154,7 +157,7 @@ static const struct bad bads[] = {
 	{ "hello", 0, 2, 0, 0 }, { "hello", 2, 2, 0, 0 }, { "hello", 0, 2, 2, 0 },
 	{ "hello", 2, 2, 65535, 1 },
 	{ "pair", 0, 2, 0, 0 }, { "pair", 0, 2, 65535, 1 },
-	{ "login", 0, 2, 0, 0 }, { "login", 2, 1, 0, 0 }, { "login", 2, 1, 3, 0 },
+	{ "login", 0, 2, 0, 0 }, { "login", 2, 1, 0, 0 }, { "login", 2, 1, 3, 0 }, { "login", 2, 1, 4, 0 },
 	{ "login", 8, 8, 0, 0 }, { "login", 2, 1, 1, 0 }, { "login", 8, 8, UINT64_MAX, 1 },
 	{ "welcome", 0, 2, 0, 0 }, { "welcome", 2, 1, 0, 0 }, { "welcome", 2, 1, 14, 0 },
 	{ "welcome", 2, 1, 13, 1 }, { "welcome", 4, 4, 65535, 0 }, { "welcome", 4, 4, 65536, 1 },
@@ -181,6 +184,7 @@ static const struct bad bads[] = {
 	{ "have", 16, 1, 1, 0 /* data, but nine blocks */ }, { "have", 24, 1, 1, 0 },
 	{ "have", 55, 1, 1, 0 },
 	{ "durable", 0, 8, UINT64_C(1) << 38, 1 }, { "durable", 0, 8, (UINT64_C(1) << 38) + 1, 0 },
+	{ "probed", 0, 8, UINT64_MAX, 1 }, { "probed", 15, 1, 1, 0 }, { "probed", 8, 1, 1, 0 },
 	{ "seal", 24, 4, 0, 0 }, { "seal", 24, 4, 65536, 0 /* blocks do not fit then */ },
 	{ "seal", 28, 4, 0, 0 }, { "seal", 28, 4, 1, 0 }, { "seal", 28, 4, 3, 0 },
 	{ "seal", 28, 4, UINT32_MAX, 0 }, { "seal", 40, 1, 20, 0 }, { "seal", 40, 1, 3, 1 },
@@ -195,6 +199,19 @@ static const struct bad bads[] = {
 	{ "error", 0, 2, 65535, 0 }, { "error", 4, 1, 0x9b, 0 },
 };
 /* clang-format on */
+
+static void a_probe_logs_in_without_an_epoch(void **state)
+{
+	struct msg_login probe = { .version = 1, .role = LOGIN_PROBE }, back;
+	uint8_t p[MSG_LOGIN_LEN];
+
+	(void)state;
+	msg_login_encode(&probe, p);
+	assert_int_equal(msg_login_decode(p, sizeof p, &back, NULL), 0);
+	assert_int_equal(back.role, LOGIN_PROBE);
+	p[2] = 4; /* no such role */
+	assert_int_equal(msg_login_decode(p, sizeof p, &back, NULL), -EPROTO);
+}
 
 static void each_field_is_held_to_its_limits(void **state)
 {
@@ -317,6 +334,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_messages_are_accepted_and_other_lengths_are_not),
+		cmocka_unit_test(a_probe_logs_in_without_an_epoch),
 		cmocka_unit_test(each_field_is_held_to_its_limits),
 		cmocka_unit_test(every_reserved_byte_must_be_zero),
 		cmocka_unit_test(what_is_sent_is_what_is_read),
