@@ -8,13 +8,17 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 
+#include "base/bytes.h"
+#include "base/cleanup.h"
+
 struct digest_ctx {
 	EVP_MD *md; /* fetched once: a fetch per block costs more than a small block's hash */
 	EVP_MD_CTX *ctx;
+	uint64_t seed;
 	struct {
 		size_t len;
 		uint8_t digest[DIGEST_LEN];
-	} zeros[2]; /* the full block and the short last one */
+	} zeros[2][2]; /* by kind: the full block and the short last one */
 };
 
 struct digest_ctx *digest_new(void)
@@ -64,28 +68,58 @@ int digest_of(struct digest_ctx *d, const void *data, size_t len, uint8_t ret[st
 	return digest_end(d, ret);
 }
 
-int digest_of_zeros(struct digest_ctx *d, size_t len, uint8_t ret[static DIGEST_LEN])
+void digest_seed(struct digest_ctx *d, const uint8_t task[static 16])
 {
-	static const uint8_t zeros[4096];
+	d->seed = get_be64(task);
+	memset(d->zeros[DIGEST_FAST], 0, sizeof d->zeros[DIGEST_FAST]);
+}
 
+enum digest_kind digest_kind_of(const uint8_t digest[static DIGEST_LEN])
+{
+	/* A SHA-256 ends like this once in 2^128 blocks. */
+	return all_zero(digest + DIGEST_FAST_LEN, DIGEST_LEN - DIGEST_FAST_LEN) ? DIGEST_FAST
+										: DIGEST_STRONG;
+}
+
+static void fast_end(XXH128_hash_t h, uint8_t ret[static DIGEST_LEN])
+{
+	put_be64(ret, h.high64);
+	put_be64(ret + 8, h.low64);
+	memset(ret + DIGEST_FAST_LEN, 0, DIGEST_LEN - DIGEST_FAST_LEN);
+}
+
+int digest_block(struct digest_ctx *d, enum digest_kind kind, const void *data, size_t len,
+		 uint8_t ret[static DIGEST_LEN])
+{
+	if (kind == DIGEST_STRONG)
+		return digest_of(d, data, len, ret);
+	fast_end(XXH3_128bits_withSeed(data, len, d->seed), ret);
+	return 0;
+}
+
+static int hash_zeros(struct digest_ctx *d, enum digest_kind kind, size_t len,
+		      uint8_t ret[static DIGEST_LEN])
+{
+	scoped(freep) uint8_t *zeros = calloc(1, len ? len : 1);
+
+	return zeros ? digest_block(d, kind, zeros, len, ret) : -ENOMEM;
+}
+
+int digest_zero_block(struct digest_ctx *d, enum digest_kind kind, size_t len,
+		      uint8_t ret[static DIGEST_LEN])
+{
 	for (size_t i = 0; i < 2; i++) {
-		if (len && d->zeros[i].len == len) {
-			memcpy(ret, d->zeros[i].digest, DIGEST_LEN);
+		if (len && d->zeros[kind][i].len == len) {
+			memcpy(ret, d->zeros[kind][i].digest, DIGEST_LEN);
 			return 0;
 		}
 	}
-	int r = digest_start(d);
-	for (size_t left = len; !r && left;) {
-		size_t n = left < sizeof zeros ? left : sizeof zeros;
-
-		r = digest_add(d, zeros, n);
-		left -= n;
-	}
-	if (r < 0 || digest_end(d, ret) < 0)
-		return -EIO;
-	d->zeros[1] = d->zeros[0];
-	d->zeros[0].len = len;
-	memcpy(d->zeros[0].digest, ret, DIGEST_LEN);
+	int r = hash_zeros(d, kind, len, ret);
+	if (r < 0)
+		return r;
+	d->zeros[kind][1] = d->zeros[kind][0];
+	d->zeros[kind][0].len = len;
+	memcpy(d->zeros[kind][0].digest, ret, DIGEST_LEN);
 	return 0;
 }
 

@@ -100,7 +100,7 @@ static int check_disk(const struct kind_rule *k, const struct frame *f, struct e
 
 static int check_fields(const struct kind_rule *k, const struct frame *f, struct err *e)
 {
-	if (f->codec > (f->kind == FRAME_DATA ? CODEC_LZ4 : 0))
+	if (f->codec > (f->kind == FRAME_DATA ? CODEC_LAST : 0))
 		return bad(e, k, "codec", f->codec);
 	if (f->flags & ~k->flags)
 		return bad(e, k, "flags", f->flags);

@@ -42,6 +42,8 @@ int writer_new(struct device *d, struct journal *j, struct writer **ret, struct 
 	w->block_size = disk->block_size;
 	w->size = disk->size;
 	w->digest = digest_new();
+	if (w->digest)
+		digest_seed(w->digest, disk->task);
 	w->pending = calloc(PENDING_MAX, sizeof *w->pending);
 	if (!w->digest || !w->pending || posix_memalign(&buf, 4096, w->block_size)) {
 		writer_free(w);
@@ -109,13 +111,13 @@ static int check_shape(const struct writer *w, const struct writer_item *v, stru
 	return 0;
 }
 
-/* The digest a claim stands for. */
-static int digest_of_claim(struct writer *w, uint64_t block, const struct claim *c,
-			   uint8_t ret[static DIGEST_LEN])
+/* What an item or a claim says of a block, zero or not, in a digest of this kind. */
+static int digest_said(struct writer *w, uint64_t block, const uint8_t *digest,
+		       enum digest_kind kind, uint8_t ret[static DIGEST_LEN])
 {
-	if (c->kind == CLAIM_ZERO)
-		return digest_of_zeros(w->digest, writer_block_len(w, block), ret);
-	memcpy(ret, c->digest, DIGEST_LEN);
+	if (!digest)
+		return digest_zero_block(w->digest, kind, writer_block_len(w, block), ret);
+	memcpy(ret, digest, DIGEST_LEN);
 	return 0;
 }
 
@@ -129,7 +131,9 @@ struct verdict {
 static int judge_block(struct writer *w, const struct writer_item *v, uint64_t block,
 		       struct verdict *ret, struct err *e)
 {
+	const uint8_t *new = v->kind == WRITER_DATA ? v->digest : NULL, *old;
 	uint8_t is[DIGEST_LEN], was[DIGEST_LEN];
+	enum digest_kind kind;
 	struct claim c;
 	int r = journal_get(w->journal, block, &c, e);
 
@@ -141,13 +145,14 @@ static int judge_block(struct writer *w, const struct writer_item *v, uint64_t b
 	ret->newer |= v->gen > c.gen;
 	if (v->kind == WRITER_UNCHANGED || (v->kind == WRITER_ZERO && c.kind == CLAIM_ZERO))
 		return 0;
-	r = digest_of_claim(w, block, &c, was);
-	if (!r && v->kind == WRITER_ZERO)
-		r = digest_of_zeros(w->digest, writer_block_len(w, block), is);
-	else if (!r)
-		memcpy(is, v->digest, DIGEST_LEN);
+	/* Two digests of different kinds say nothing about each other: then it is written. */
+	old = c.kind == CLAIM_DATA ? c.digest : NULL;
+	kind = digest_kind_of(new ? new : c.digest);
+	r = digest_said(w, block, old, kind, was);
+	if (!r)
+		r = digest_said(w, block, new, kind, is);
 	if (r < 0)
-		return err_set(e, ERR_SYS, -r, "SHA-256");
+		return err_set(e, ERR_SYS, -r, "digest of zeros");
 	if (!memcmp(is, was, DIGEST_LEN))
 		return 0;
 	if (v->gen == c.gen)

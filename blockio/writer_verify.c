@@ -66,17 +66,18 @@ static int read_block(struct writer *w, uint64_t block, bool *ret_hole, struct e
 	return device_reread(w->device, w->buf, len, off, e);
 }
 
-static int digest_block(struct writer *w, uint64_t block, bool hole, uint8_t *ret, struct err *e)
+static int digest_read(struct writer *w, uint64_t block, bool hole, enum digest_kind kind,
+		       uint8_t *ret, struct err *e)
 {
 	size_t len = writer_block_len(w, block);
 	int r;
 
 	/* Comparing with zeros costs a twentieth of the hash. */
 	if (hole || all_zero(w->buf, len))
-		r = digest_of_zeros(w->digest, len, ret);
+		r = digest_zero_block(w->digest, kind, len, ret);
 	else
-		r = digest_of(w->digest, w->buf, len, ret);
-	return r < 0 ? err_set(e, ERR_SYS, -r, "SHA-256") : 0;
+		r = digest_block(w->digest, kind, w->buf, len, ret);
+	return r < 0 ? err_set(e, ERR_SYS, -r, "digest of a block") : 0;
 }
 
 /* 1: the block is what its claim says. A block that cannot be read is not. */
@@ -95,7 +96,7 @@ static int is_true(struct writer *w, uint64_t block, struct err *e)
 		return 0;
 	if (c.kind == CLAIM_ZERO)
 		return hole || all_zero(w->buf, writer_block_len(w, block));
-	if ((r = digest_block(w, block, hole, is, e)) < 0)
+	if ((r = digest_read(w, block, hole, digest_kind_of(c.digest), is, e)) < 0)
 		return r;
 	return !memcmp(is, c.digest, DIGEST_LEN);
 }
@@ -225,7 +226,7 @@ static int verify_block(struct writer *w, struct verification *v, uint64_t block
 		return -EIO;
 	if ((r = read_block(w, block, &hole, e)) < 0)
 		return writer_fail(w, r);
-	if ((r = digest_block(w, block, hole, is, e)) < 0)
+	if ((r = digest_read(w, block, hole, DIGEST_STRONG, is, e)) < 0)
 		return r;
 	if (v->whole && digest_add(v->whole, w->buf, writer_block_len(w, block)) < 0)
 		return err_set(e, ERR_SYS, EIO, "SHA-256");

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "clock.h"
+#include "codec.h"
 #include "conn_internal.h"
 #include "listener_table.h"
 
@@ -257,8 +258,9 @@ static int serve(struct conn *c, struct err *e)
 	if (r < 0)
 		return r;
 	c->hash = digest_new();
-	if (!c->hash)
-		return err_set(e, ERR_SYS, ENOMEM, "digest");
+	c->codec = codec_new();
+	if (!c->hash || !c->codec)
+		return err_set(e, ERR_SYS, ENOMEM, "digest and codec");
 	frame_decoder_init(&c->decoder);
 	c->heard_ms = c->wrote_ms = clock_ms();
 	if (c->stage == CONN_LOGIN)
@@ -313,6 +315,7 @@ int conn_main(int keeper_fd, int socket_fd, const struct conn_options *o)
 	close_disks(&c);
 	conn_tls_free(&c);
 	digest_free(c.hash);
+	codec_free(c.codec);
 	free(c.buf);
 	free(c.out);
 	return (int)c.end;

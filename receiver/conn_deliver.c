@@ -215,10 +215,10 @@ static int check_data(struct conn *c, struct conn_disk *d)
 	struct err e = { 0 };
 
 	if (f->codec != CODEC_RAW &&
-	    codec_decode((enum codec)f->codec, c->buf, f->length - DIGEST_LEN, plain, c->plain_len,
-			 &e) < 0)
+	    codec_decode(c->codec, (enum codec)f->codec, c->buf, f->length - DIGEST_LEN, plain,
+			 c->plain_len, &e) < 0)
 		return conn_error(c, WIRE_PROTOCOL, "block %ju: %s", (uintmax_t)f->block, e.text);
-	if (digest_of(c->hash, plain, c->plain_len, digest) < 0)
+	if (digest_block(c->hash, digest_kind_of(c->digest), plain, c->plain_len, digest) < 0)
 		return conn_error(c, WIRE_INTERNAL, "digest of block %ju", (uintmax_t)f->block);
 	if (memcmp(digest, c->digest, DIGEST_LEN) != 0)
 		return conn_error(c, WIRE_DIGEST, "block %ju is not what its digest says",

@@ -114,6 +114,7 @@ struct conn {
 	uint8_t *buf;
 	size_t buf_len;
 	struct digest_ctx *hash;
+	struct codec_ctx *codec;
 	uint32_t block_size;
 
 	uint8_t *out;

@@ -31,6 +31,7 @@ static int welcome(struct conn *c, const struct ipc_msg *m)
 	else
 		return 0; /* paired; the login follows */
 	c->block_size = w.block_size;
+	digest_seed(c->hash, w.task);
 	return 0;
 }
 

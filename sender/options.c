@@ -27,8 +27,9 @@ static const char help_text[] =
     "  --facts FILE       facts of the machine that an image came from\n"
     "  --limit RATE       bytes a second on the wire: 12Mbit, 10M, 500K\n"
     "  --connections K    1 to 8 (default 2)\n"
-    "  --digest sha256    the digest of blocks; there is only this one\n"
-    "  --codec WORD       auto, raw or lz4 (default auto)\n"
+    "  --digest WORD      auto: fast in frames, SHA-256 for the manifest; strong: SHA-256\n"
+    "                     everywhere; fast: SHA-256 only in the round that is sealed\n"
+    "  --codec WORD       auto, raw, lz4, zstd or zstd:LEVEL, 1 to 19 (default auto)\n"
     "  --retry SECONDS    how long a lost connection is tried again (default 60)\n"
     "  --once             push: seal and verify right after\n"
     "  --final            sync: freeze file systems, seal, and wait for the verification\n"
@@ -164,15 +165,36 @@ static int add_disk(struct sender_options *o, const char *text, struct err *e)
 
 static int set_codec(struct sender_options *o, const char *text, struct err *e)
 {
-	static const char *const words[] = { "auto", "raw", "lz4" };
+	static const char *const words[] = { "auto", "raw", "lz4", "zstd" };
+	unsigned level;
 
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
 		if (!strcmp(text, words[i])) {
 			o->codec = (enum codec_choice)i;
 			return 0;
 		}
 	}
-	return err_set(e, ERR_USAGE, EINVAL, "--codec '%s': auto, raw or lz4", text);
+	if (strncmp(text, "zstd:", 5) != 0)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--codec '%s': auto, raw, lz4, zstd or zstd:LEVEL", text);
+	o->codec = CODEC_CHOICE_ZSTD;
+	int r = small_number("--codec zstd:", text + 5, 1, CODEC_LEVEL_MAX, &level, e);
+	if (!r)
+		o->codec_level = (int)level;
+	return r;
+}
+
+static int set_digest(struct sender_options *o, const char *text, struct err *e)
+{
+	static const char *const words[] = { "auto", "fast", "strong" };
+
+	for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+		if (!strcmp(text, words[i])) {
+			o->digest = (enum digest_choice)i;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, EINVAL, "--digest '%s': auto, fast or strong", text);
 }
 
 enum {
@@ -273,9 +295,7 @@ static int set_value(struct sender_options *o, int opt, const char *arg, struct 
 	case OPT_FREEZE_LIMIT:
 		return small_number("--freeze-limit", arg, 5, 7200, &o->freeze_s, e);
 	case OPT_DIGEST:
-		if (!strcmp(arg, "sha256"))
-			return 0;
-		return err_set(e, ERR_USAGE, EINVAL, "--digest '%s': there is only sha256", arg);
+		return set_digest(o, arg, e);
 	default:
 		set_flag(o, opt);
 		return 0;
@@ -315,9 +335,11 @@ static int check_use(const struct sender_options *o, struct err *e)
 
 int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e)
 {
-	struct sender_options o = {
-		.limit = UINT64_MAX, .connections = 2, .retry_s = 60, .freeze_s = 600
-	};
+	struct sender_options o = { .limit = UINT64_MAX,
+				    .connections = 2,
+				    .retry_s = 60,
+				    .freeze_s = 600,
+				    .codec_level = 1 };
 	int c, r;
 
 	opterr = 0;

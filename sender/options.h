@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "codec.h"
 #include "frame.h"
 
 enum sender_command {
@@ -23,7 +24,12 @@ enum sender_command {
 	CMD_STAGE,
 };
 
-enum codec_choice { CODEC_CHOICE_AUTO, CODEC_CHOICE_RAW, CODEC_CHOICE_LZ4 };
+enum codec_choice { CODEC_CHOICE_AUTO, CODEC_CHOICE_RAW, CODEC_CHOICE_LZ4, CODEC_CHOICE_ZSTD };
+enum digest_choice {
+	DIGEST_CHOICE_AUTO,   /* fast in frames, SHA-256 of each block as it is first sent */
+	DIGEST_CHOICE_FAST,   /* SHA-256 only in the round that is sealed */
+	DIGEST_CHOICE_STRONG, /* SHA-256 in frames and claims, too */
+};
 
 #define SRC_MAX 256
 #define DISK_BY_ORDER (-1)
@@ -42,6 +48,8 @@ struct sender_options {
 	bool no_freeze; /* final: leave the file systems alone */
 	bool quiet;
 	enum codec_choice codec;
+	int codec_level; /* of zstd */
+	enum digest_choice digest;
 	const char *invite, *state, *facts;
 	const char *to; /* HOST:PORT instead of the invite's addresses */
 	struct disk_map disks[DISKS_MAX];

@@ -17,10 +17,14 @@ int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct
 {
 	*sc = (struct scanner){ .m = m, .block_size = block_size, .plain_room = READ_BYTES };
 	sc->pack = m->o->codec != CODEC_CHOICE_RAW;
+	sc->strong_now = m->o->digest != DIGEST_CHOICE_FAST || m->o->once || m->o->final;
+	sc->codec = codec_new();
 	sc->digest = digest_new();
 	sc->plain = aligned_alloc(SOURCE_ALIGN, sc->plain_room);
 	sc->packed = malloc(block_size);
-	if (sc->digest && sc->plain && sc->packed)
+	if (sc->digest)
+		digest_seed(sc->digest, m->store->task);
+	if (sc->codec && sc->digest && sc->plain && sc->packed)
 		return 0;
 	scanner_close(sc);
 	return err_set(e, ERR_SYS, ENOMEM, "buffers of a connection");
@@ -28,6 +32,7 @@ int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct
 
 void scanner_close(struct scanner *sc)
 {
+	codec_free(sc->codec);
 	digest_free(sc->digest);
 	free(sc->plain);
 	free(sc->packed);
@@ -123,24 +128,28 @@ static int zero_block(struct scanner *sc, unsigned d, uint64_t block, struct err
 	return extend_run(sc, FRAME_ZERO, d, block, entry.gen + 1, e);
 }
 
+static enum codec wanted_codec(const struct scanner *sc)
+{
+	if (!sc->pack)
+		return CODEC_RAW;
+	return sc->m->o->codec == CODEC_CHOICE_ZSTD ? CODEC_ZSTD : CODEC_LZ4;
+}
+
 static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
-		     struct table_entry *entry, const uint8_t digest[static DIGEST_LEN],
-		     struct err *e)
+		     struct table_entry *entry, bool again, struct err *e)
 {
 	size_t out_len = len;
-	bool again = entry->gen && !memcmp(entry->digest, digest, DIGEST_LEN);
-	enum codec codec = codec_encode(sc->pack ? CODEC_LZ4 : CODEC_RAW, p, len, sc->packed,
-					sc->block_size, &out_len);
+	enum codec codec = codec_encode(sc->codec, wanted_codec(sc), sc->m->o->codec_level, p, len,
+					sc->packed, sc->block_size, &out_len);
 	int r = scanner_end_run(sc, e);
 
 	if (!r)
-		r = stream_data(sc->stream, d, block, entry->gen + 1, codec, digest,
+		r = stream_data(sc->stream, d, block, entry->gen + 1, codec, entry->digest,
 				codec == CODEC_RAW ? p : sc->packed, out_len, e);
 	if (r)
 		return r;
 	entry->kind = ENTRY_DATA;
 	entry->gen++;
-	memcpy(entry->digest, digest, DIGEST_LEN);
 	table_set(sc->m->disks[d].table, block, entry);
 	atomic_fetch_add(&sc->m->gauge.disk[d].data_blocks, 1);
 	atomic_fetch_add(&sc->m->gauge.plain, len);
@@ -150,20 +159,58 @@ static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8
 	return 0;
 }
 
+/* The manifest's digest of a block whose content is in the entry's digest. */
+static int know_strong(struct scanner *sc, const uint8_t *p, size_t len, struct table_entry *entry)
+{
+	int r = 0;
+
+	if (digest_kind_of(entry->digest) == DIGEST_STRONG)
+		memcpy(entry->strong, entry->digest, DIGEST_LEN);
+	else if (sc->strong_now)
+		r = digest_of(sc->digest, p, len, entry->strong);
+	entry->strong_known = digest_kind_of(entry->digest) == DIGEST_STRONG || sc->strong_now;
+	return r;
+}
+
+/* The kind in which the claim is to be compared; what is strong already stays so. */
+static enum digest_kind wanted_kind(const struct scanner *sc, const struct table_entry *entry)
+{
+	if (sc->m->o->digest == DIGEST_CHOICE_STRONG)
+		return DIGEST_STRONG;
+	return entry->kind == ENTRY_DATA ? digest_kind_of(entry->digest) : DIGEST_FAST;
+}
+
+static int same_block(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
+		      struct table_entry *entry, struct err *e)
+{
+	if (!entry->strong_known && sc->strong_now) {
+		if (know_strong(sc, p, len, entry))
+			return err_set(e, ERR_SYS, EIO, "SHA-256 of block %llu",
+				       (unsigned long long)block);
+		table_set(sc->m->disks[d].table, block, entry);
+	}
+	return extend_run(sc, FRAME_UNCHANGED, d, block, entry->gen, e);
+}
+
 static int one_block(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
 		     struct err *e)
 {
 	uint8_t digest[DIGEST_LEN];
 	struct table_entry entry;
+	bool again;
 
 	if (all_zero(p, len))
 		return zero_block(sc, d, block, e);
-	if (digest_of(sc->digest, p, len, digest))
-		return err_set(e, ERR_SYS, EIO, "SHA-256 of block %llu", (unsigned long long)block);
 	table_get(sc->m->disks[d].table, block, &entry);
-	if (entry.kind == ENTRY_DATA && !memcmp(entry.digest, digest, DIGEST_LEN))
-		return extend_run(sc, FRAME_UNCHANGED, d, block, entry.gen, e);
-	return send_data(sc, d, block, p, len, &entry, digest, e);
+	if (digest_block(sc->digest, wanted_kind(sc, &entry), p, len, digest))
+		return err_set(e, ERR_SYS, EIO, "digest of block %llu", (unsigned long long)block);
+	again = entry.gen && !memcmp(entry.digest, digest, DIGEST_LEN);
+	if (again && entry.kind == ENTRY_DATA)
+		return same_block(sc, d, block, p, len, &entry, e);
+	memcpy(entry.digest, digest, DIGEST_LEN);
+	if (know_strong(sc, p, len, &entry))
+		return err_set(e, ERR_SYS, EIO, "SHA-256 of block %llu", (unsigned long long)block);
+	return send_data(sc, d, block, p, len, &entry, again, e);
 }
 
 static void step(struct scanner *sc)

@@ -24,6 +24,8 @@ struct scanner {
 	struct stream *stream;
 	uint32_t block_size;
 	struct digest_ctx *digest;
+	struct codec_ctx *codec;
+	bool strong_now;         /* the SHA-256 of what is read is taken in this run */
 	uint8_t *plain, *packed; /* READ bytes, one block */
 	size_t plain_room;
 	struct piece piece; /* what is left of the piece at hand */

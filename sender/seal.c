@@ -42,12 +42,17 @@ static int block_digest(struct lister *l, const struct move_disk *d, uint64_t bl
 			       "disk %u, block %llu was not sent: run 'transit-send sync' first",
 			       d->n, (unsigned long long)block);
 	case ENTRY_DATA:
-		memcpy(ret, entry.digest, DIGEST_LEN);
+		if (!entry.strong_known)
+			return err_set(e, ERR_WRONG_STATE, ENODATA,
+				       "the SHA-256 of disk %u, block %llu was never taken: run "
+				       "'transit-send sync --final'",
+				       d->n, (unsigned long long)block);
+		memcpy(ret, entry.strong, DIGEST_LEN);
 		return 0;
 	case ENTRY_ZERO:
 		break;
 	}
-	if (digest_of_zeros(l->block, len, ret))
+	if (digest_zero_block(l->block, DIGEST_STRONG, len, ret))
 		return err_set(e, ERR_SYS, EIO, "SHA-256 of zeros");
 	return 0;
 }

@@ -11,7 +11,9 @@
 #include "base/cleanup.h"
 
 #define HEADER_LEN 64
-static const uint8_t magic[8] = { 0x54, 0x52, 0x41, 0x4e, 0x53, 0x54, 0x42, 0x31 }; /* "TRANSTB1" */
+#define KNOWS_STRONG 1
+#define CLAIMS_STRONG 2
+static const uint8_t magic[8] = { 0x54, 0x52, 0x41, 0x4e, 0x53, 0x54, 0x42, 0x32 }; /* "TRANSTB2" */
 
 struct table {
 	int fd;
@@ -109,16 +111,30 @@ void table_get(const struct table *t, uint64_t block, struct table_entry *ret)
 	/* A damaged file must not invent a kind. */
 	ret->kind = p[0] == ENTRY_DATA || p[0] == ENTRY_ZERO ? (enum entry_kind)p[0] : ENTRY_NONE;
 	ret->gen = get_be32(p + 4);
-	memcpy(ret->digest, p + 8, DIGEST_LEN);
+	ret->strong_known = p[1] & KNOWS_STRONG;
+	memset(ret->strong, 0, DIGEST_LEN);
+	if (ret->strong_known)
+		memcpy(ret->strong, p + 24, DIGEST_LEN);
+	memset(ret->digest, 0, DIGEST_LEN);
+	if (p[1] & CLAIMS_STRONG)
+		memcpy(ret->digest, p + 24, DIGEST_LEN);
+	else
+		memcpy(ret->digest, p + 8, DIGEST_FAST_LEN);
 }
 
 void table_set(struct table *t, uint64_t block, const struct table_entry *entry)
 {
+	bool strong = digest_kind_of(entry->digest) == DIGEST_STRONG;
 	uint8_t *p = entry_at(t, block);
 
 	p[0] = (uint8_t)entry->kind;
+	p[1] = strong ? KNOWS_STRONG | CLAIMS_STRONG : entry->strong_known ? KNOWS_STRONG : 0;
 	put_be32(p + 4, entry->gen);
-	memcpy(p + 8, entry->digest, DIGEST_LEN);
+	memset(p + 8, 0, TABLE_ENTRY_LEN - 8);
+	if (!strong)
+		memcpy(p + 8, entry->digest, DIGEST_FAST_LEN);
+	if (p[1])
+		memcpy(p + 24, strong ? entry->digest : entry->strong, DIGEST_LEN);
 }
 
 void table_unclaim(struct table *t, uint64_t first, uint64_t count)
@@ -150,6 +166,9 @@ int table_claim(struct table *t, const struct have_entry *have, struct err *e)
 		entry.kind = (enum entry_kind)have->kind;
 		if (have->gen > entry.gen)
 			entry.gen = have->gen;
+		/* Another content than the one whose SHA-256 we know. */
+		if (memcmp(entry.digest, have->digest, DIGEST_LEN) != 0)
+			entry.strong_known = false;
 		memcpy(entry.digest, have->digest, DIGEST_LEN);
 		table_set(t, b, &entry);
 	}

@@ -2,10 +2,13 @@
 /*
  * table.h - what the receiver has of one disk, block by block, in a file
  *
- * Shape   a 64-byte header, then 40 bytes a block: kind u8, 3 zero bytes, generation u32 big
- *         endian, SHA-256. Mapped, so that memory does not grow with the disk.
+ * Shape   a 64-byte header, then 56 bytes a block: kind u8, flags u8 (1: the SHA-256 is known, 2:
+ * it is the claim's digest), 2 zero bytes, generation u32 big endian, fast digest of 16 bytes,
+ *         SHA-256. Mapped, so that memory does not grow with the disk.
  * Meaning kind, generation and digest are what the receiver claims, or what was last sent to it
- *         since. kind 0: it claims nothing; generation and digest are then those last sent.
+ *         since. kind 0: it claims nothing; generation and digest are then those last sent. The
+ *         SHA-256 goes into the manifest; it belongs to the content that the digest is of, and is
+ *         forgotten with it.
  * Trust   the file saves generations between runs; kinds and digests are taken from the receiver
  *         again at each round, so a lost or old file costs time, never correctness.
  * Threads different blocks may be used by different threads at once.
@@ -15,7 +18,7 @@
 
 #include "message.h"
 
-#define TABLE_ENTRY_LEN 40
+#define TABLE_ENTRY_LEN 56
 
 struct table;
 
@@ -24,7 +27,9 @@ enum entry_kind { ENTRY_NONE = 0, ENTRY_DATA = HAVE_DATA, ENTRY_ZERO = HAVE_ZERO
 struct table_entry {
 	enum entry_kind kind;
 	uint32_t gen;
-	uint8_t digest[DIGEST_LEN];
+	uint8_t digest[DIGEST_LEN]; /* of either kind */
+	bool strong_known;
+	uint8_t strong[DIGEST_LEN]; /* SHA-256; zero while it is not known */
 };
 
 /* Opens or makes NAME in ${dirfd} for a disk of ${size} bytes. A file of another task, size or

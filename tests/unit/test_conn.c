@@ -397,9 +397,10 @@ static struct frame data_frame(struct fixture *f, uint64_t block, uint8_t *paylo
 		plain[i] = (uint8_t)((lz4 ? i / 64 : i * i) + block + 1);
 	assert_int_equal(digest_of(d, plain, len, payload), 0);
 	digest_free(d);
-	head.codec =
-	    lz4 ? (uint8_t)codec_encode(CODEC_LZ4, plain, len, payload + DIGEST_LEN, len, &out)
-		: CODEC_RAW;
+	struct codec_ctx *codec = codec_new();
+	head.codec = (uint8_t)codec_encode(codec, lz4 ? CODEC_LZ4 : CODEC_RAW, 1, plain, len,
+					   payload + DIGEST_LEN, len, &out);
+	codec_free(codec);
 	assert_int_equal(head.codec, lz4 ? CODEC_LZ4 : CODEC_RAW);
 	if (!lz4) {
 		memcpy(payload + DIGEST_LEN, plain, len);

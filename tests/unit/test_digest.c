@@ -49,6 +49,44 @@ static void a_stream_in_pieces_has_the_digest_of_the_whole(void **state)
 	assert_memory_equal(whole, pieces, DIGEST_LEN);
 }
 
+static void a_fast_digest_says_that_it_is_one(void **state)
+{
+	static const uint8_t task[16] = { 1, 2, 3, 4, 5, 6, 7, 8 }, other[16] = { 1 };
+	scoped(digest_freep) struct digest_ctx *d = digest_new();
+	uint8_t out[DIGEST_LEN], again[DIGEST_LEN];
+
+	(void)state;
+	/* XXH3-128 of "abc", seed 0, canonical, from another implementation of it */
+	assert_int_equal(digest_block(d, DIGEST_FAST, "abc", 3, out), 0);
+	assert_digest(out, "06b05ab6733a618578af5f94892f395000000000000000000000000000000000");
+	assert_int_equal(digest_kind_of(out), DIGEST_FAST);
+	digest_seed(d, task);
+	assert_int_equal(digest_block(d, DIGEST_FAST, "abc", 3, again), 0);
+	assert_true(memcmp(out, again, DIGEST_LEN) != 0);
+	digest_seed(d, other);
+	assert_int_equal(digest_block(d, DIGEST_FAST, "abc", 3, out), 0);
+	assert_true(memcmp(out, again, DIGEST_LEN) != 0);
+	assert_int_equal(digest_block(d, DIGEST_STRONG, "abc", 3, out), 0);
+	assert_int_equal(digest_kind_of(out), DIGEST_STRONG);
+}
+
+static void zeros_are_remembered_for_one_seed(void **state)
+{
+	static const uint8_t task[16] = { 9 };
+	scoped(digest_freep) struct digest_ctx *d = digest_new();
+	uint8_t zeros[100] = { 0 }, is[DIGEST_LEN], want[DIGEST_LEN];
+
+	(void)state;
+	assert_int_equal(digest_zero_block(d, DIGEST_FAST, sizeof zeros, is), 0);
+	digest_seed(d, task);
+	assert_int_equal(digest_zero_block(d, DIGEST_FAST, sizeof zeros, is), 0);
+	assert_int_equal(digest_block(d, DIGEST_FAST, zeros, sizeof zeros, want), 0);
+	assert_memory_equal(is, want, DIGEST_LEN);
+	assert_int_equal(digest_zero_block(d, DIGEST_STRONG, sizeof zeros, is), 0);
+	assert_int_equal(digest_of(d, zeros, sizeof zeros, want), 0);
+	assert_memory_equal(is, want, DIGEST_LEN);
+}
+
 static void zeros_have_the_same_digest_remembered_or_not(void **state)
 {
 	static const size_t lens[] = { 65536, 4097, 65536, 0, 1, 4097, 262144, 65536 };
@@ -58,7 +96,7 @@ static void zeros_have_the_same_digest_remembered_or_not(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
-		assert_int_equal(digest_of_zeros(d, lens[i], is), 0);
+		assert_int_equal(digest_zero_block(d, DIGEST_STRONG, lens[i], is), 0);
 		assert_int_equal(digest_of(d, zeros, lens[i], want), 0);
 		assert_memory_equal(is, want, DIGEST_LEN);
 	}
@@ -83,6 +121,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_is_the_standard_one),
 		cmocka_unit_test(a_stream_in_pieces_has_the_digest_of_the_whole),
+		cmocka_unit_test(a_fast_digest_says_that_it_is_one),
+		cmocka_unit_test(zeros_are_remembered_for_one_seed),
 		cmocka_unit_test(zeros_have_the_same_digest_remembered_or_not),
 		cmocka_unit_test(one_bit_changes_a_record_checksum),
 	};

@@ -175,7 +175,7 @@ static void fields_without_a_use_must_be_zero(void **state)
 			accepted(&f);
 		else
 			refused(&f, "codec");
-		f.codec = 2;
+		f.codec = 3;
 		refused(&f, "codec");
 
 		f = good(r);

@@ -122,6 +122,50 @@ static void a_table_of_another_task_or_size_begins_anew(void **state)
 	assert_true(table_blocks(f->t) == 11);
 }
 
+/* A fast digest: the second half is zero. */
+static struct have_entry claimed(uint64_t block, uint8_t first)
+{
+	return (struct have_entry){
+		.block = block, .count = 1, .gen = 5, .kind = HAVE_DATA, .digest = { first }
+	};
+}
+
+static void the_strong_digest_goes_with_the_content_it_is_of(void **state)
+{
+	struct fixture *f = *state;
+	struct have_entry same = claimed(4, 42), other = claimed(4, 43);
+
+	table_set(f->t, 4,
+		  &(struct table_entry){ .kind = ENTRY_DATA,
+					 .gen = 5,
+					 .digest = { 42 },
+					 .strong_known = true,
+					 .strong = { [31] = 7 } });
+	table_forget_claims(f->t);
+	reopen(f, task, SIZE);
+	assert_int_equal(table_claim(f->t, &same, NULL), 0);
+	assert_true(get(f, 4).strong_known && get(f, 4).strong[31] == 7);
+	assert_int_equal(table_claim(f->t, &other, NULL), 0);
+	assert_false(get(f, 4).strong_known);
+	/* Not even when the first content is claimed again: the table no longer has its digest. */
+	assert_int_equal(table_claim(f->t, &same, NULL), 0);
+	assert_false(get(f, 4).strong_known);
+}
+
+static void a_strong_claim_is_the_manifests_digest(void **state)
+{
+	struct fixture *f = *state;
+	struct have_entry have = claimed(4, 42);
+
+	have.digest[31] = 9;
+	assert_int_equal(table_claim(f->t, &have, NULL), 0);
+	assert_true(get(f, 4).strong_known);
+	assert_memory_equal(get(f, 4).strong, have.digest, DIGEST_LEN);
+	assert_memory_equal(get(f, 4).digest, have.digest, DIGEST_LEN);
+	reopen(f, task, SIZE);
+	assert_memory_equal(get(f, 4).digest, have.digest, DIGEST_LEN);
+}
+
 static void a_damaged_kind_is_no_claim(void **state)
 {
 	struct fixture *f = *state;
@@ -161,6 +205,8 @@ int main(void)
 		TEST(generations_outlive_the_process),
 		TEST(a_table_of_another_task_or_size_begins_anew),
 		TEST(a_damaged_kind_is_no_claim),
+		TEST(the_strong_digest_goes_with_the_content_it_is_of),
+		TEST(a_strong_claim_is_the_manifests_digest),
 		TEST(a_detached_table_touches_its_file_only_when_attached),
 	};
 

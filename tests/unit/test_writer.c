@@ -154,6 +154,7 @@ static void memory_cut(struct memory_disk *m)
 struct fixture {
 	char dir[64];
 	struct journal_disk disk;
+	enum digest_kind kind; /* of what the sender says */
 	struct device *d;
 	struct journal *j;
 	struct writer *w;
@@ -177,7 +178,7 @@ static void content(struct fixture *f, uint64_t block, uint32_t version, uint8_t
 			v = v * UINT64_C(6364136223846793005) + 1442695040888963407;
 		f->block[i] = (uint8_t)(version ? v >> 8 * (i % 8) : 0);
 	}
-	assert_int_equal(digest_of(f->digest, f->block, len_of(block), digest), 0);
+	assert_int_equal(digest_block(f->digest, f->kind, f->block, len_of(block), digest), 0);
 }
 
 static struct writer_item item(struct fixture *f, uint64_t block, uint32_t version, uint32_t gen)
@@ -211,7 +212,10 @@ static int setup(void **state)
 					 .target_size = SIZE,
 					 .serial = "MEMORY" };
 	f->d = memory_disk_new();
+	f->kind = DIGEST_STRONG;
 	f->digest = digest_new();
+	if (f->digest)
+		digest_seed(f->digest, f->disk.task);
 	f->block = malloc(BLOCK);
 	crash_fs_watch(NULL, 1);
 	*state = f;
@@ -385,6 +389,36 @@ static void zeros_by_data_and_by_run_are_the_same_content(void **state)
 	commit(f);
 	assert_int_equal(disk_of(f->d)->writes, writes);
 	refused(f, item(f, 4, 1, 2), -EPROTO, "falls");
+}
+
+/* Nobody can tell whether contents of two kinds of digest are equal: the block is written. */
+static void a_digest_of_the_other_kind_is_another_content(void **state)
+{
+	struct fixture *f = *state;
+	unsigned long writes;
+	struct claim c;
+
+	start(f);
+	f->kind = DIGEST_FAST;
+	put(f, item(f, 3, 1, 1));
+	commit(f);
+	writes = disk_of(f->d)->writes;
+	put(f, item(f, 3, 1, 2));
+	assert_int_equal(disk_of(f->d)->writes, writes);
+	f->kind = DIGEST_STRONG;
+	put(f, item(f, 3, 1, 3));
+	commit(f);
+	assert_int_equal(disk_of(f->d)->writes, writes + 1);
+	assert_int_equal(journal_get(f->j, 3, &c, NULL), 0);
+	assert_int_equal(digest_kind_of(c.digest), DIGEST_STRONG);
+	/* zeros are compared in the kind of whoever has one */
+	f->kind = DIGEST_FAST;
+	put(f, run_of(WRITER_ZERO, 5, 1, 1));
+	commit(f);
+	writes = disk_of(f->d)->writes;
+	put(f, item(f, 5, 0, 2));
+	commit(f);
+	assert_int_equal(disk_of(f->d)->writes, writes);
 }
 
 static void items_of_one_call_may_overlap(void **state)
@@ -663,7 +697,7 @@ static void check_invariants(struct history *h)
 		struct claim c;
 
 		assert_int_equal(journal_get(f->j, b, &c, NULL), 0);
-		assert_int_equal(digest_of(f->digest, p, len_of(b), is), 0);
+		assert_int_equal(digest_block(f->digest, f->kind, p, len_of(b), is), 0);
 		if (c.kind == CLAIM_ZERO && !all_zero(p, len_of(b)))
 			fail_at(h, b, "I1: claimed zero, and is not");
 		if (c.kind == CLAIM_DATA && memcmp(c.digest, is, DIGEST_LEN) != 0)
@@ -722,6 +756,7 @@ static void one_history(struct history *h, struct fixture *f, uint64_t seed)
 	h->f = f;
 	h->epoch = 0;
 	f->seed = seed;
+	f->kind = seed % 2 ? DIGEST_FAST : DIGEST_STRONG;
 	drop(f);
 	device_close(f->d);
 	f->d = memory_disk_new();
@@ -765,6 +800,7 @@ int main(void)
 		T(generations_never_fall_and_never_mean_two_contents),
 		T(unchanged_needs_a_claim_and_keeps_it),
 		T(zeros_by_data_and_by_run_are_the_same_content),
+		T(a_digest_of_the_other_kind_is_another_content),
 		T(items_of_one_call_may_overlap),
 		T(a_claim_is_withdrawn_before_its_block_is_overwritten),
 		T(after_a_failed_flush_nothing_more_is_written),
