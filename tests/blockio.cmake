@@ -5,6 +5,19 @@ foreach(name extent digest codec frame frame_decoder message pairing device)
   unit(${name} blockio)
 endforeach()
 
+# Disks and queues, once with io_uring and once with threads; exit code 77 where a kernel forbids it.
+# both_io(NAME TEST): runs test_TEST twice, as unit/NAME-threads and unit/NAME-uring
+function(both_io layer name seconds)
+  foreach(io threads uring)
+    layer_test(${layer} ${name}-${io} ${seconds} ${CMAKE_COMMAND} -E env TRANSIT_IO=${io} ${ARGN})
+  endforeach()
+endfunction()
+
+add_executable(test_ioq unit/test_ioq.c)
+target_include_directories(test_ioq PRIVATE support)
+target_link_libraries(test_ioq PRIVATE blockio PkgConfig::CMOCKA)
+both_io(unit ioq 120 $<TARGET_FILE:test_ioq>)
+
 # The crash tests stand between the library and the kernel, to lose what was not synced.
 foreach(name journal writer)
   unit(${name} blockio SECONDS 600)
