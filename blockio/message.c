@@ -183,7 +183,7 @@ int msg_login_decode(const uint8_t *p, size_t len, struct msg_login *ret, struct
 		return bad(e, "login", "role", p[2]);
 	m.role = (enum login_role)p[2];
 	m.epoch = get_be64(p + 8);
-	if ((m.role != LOGIN_DATA) != (m.epoch == 0))
+	if ((m.role == LOGIN_DATA && !m.epoch) || (m.role == LOGIN_PROBE && m.epoch))
 		return bad(e, "login", "epoch", m.epoch);
 	if (!all_zero(p + 3, 5) || !all_zero(p + 128, 128))
 		return bad(e, "login", "reserved bytes after byte", all_zero(p + 3, 5) ? 128 : 3);

@@ -104,8 +104,8 @@ struct msg_login {
 	enum login_role role;
 	uint8_t task[TASK_ID_LEN];
 	uint8_t pub[PUBKEY_LEN];
-	/* 0 for a session (the receiver makes it) and for a probe (it has none); the session's own
-	 * for data */
+	/* 0 for a new session (the receiver makes it) and for a probe (it has none); else that of
+	 * the session, which a data connection joins and a session's connection goes on with */
 	uint64_t epoch;
 	uint8_t sig[SIGNATURE_LEN];
 };

@@ -107,7 +107,7 @@ static void child_ended(struct keeper *k, const struct ipc_msg *m)
 	int status = (int)(uint32_t)m->b;
 
 	if (m->disk == ROLE_CONN)
-		keeper_peer_reaped(k, m->a);
+		keeper_peer_reaped(k, m->a, status);
 	else if (m->disk == ROLE_WRITER && m->a < DISKS_MAX)
 		keeper_writer_reaped(k, (uint32_t)m->a, status);
 	else if (m->disk == ROLE_BOOTFIX)
@@ -163,7 +163,7 @@ static void save_counts(struct keeper *k, uint64_t now_ms)
 {
 	struct err e = { 0 };
 
-	if (!keeper_session(k) || now_ms - k->written_saved_ms < WRITTEN_SAVE_MS)
+	if (!keeper_epoch_lives(k) || now_ms - k->written_saved_ms < WRITTEN_SAVE_MS)
 		return;
 	k->written_saved_ms = now_ms;
 	if (keeper_save(k, &e))

@@ -197,11 +197,22 @@ static void end_older(struct keeper *k, const struct keeper_peer *newest)
 	}
 }
 
+static void take_part(struct keeper *k, struct keeper_peer *p, enum login_role role)
+{
+	p->logged_in = true;
+	p->role = role;
+	p->epoch = k->task.epoch;
+	if (role == LOGIN_SESSION)
+		k->session_number = p->number;
+	k->epoch_over_at_ms = 0;
+}
+
 static void begin_session(struct keeper *k, struct keeper_peer *p)
 {
 	struct err e = { 0 };
 
 	end_older(k, p);
+	k->epoch_over_at_ms = 0;
 	k->task.epoch++;
 	if (keeper_save(k, &e)) {
 		k->task.epoch--;
@@ -209,9 +220,7 @@ static void begin_session(struct keeper *k, struct keeper_peer *p)
 		keeper_peer_refuse(k, p, WIRE_INTERNAL, "the session could not be stored");
 		return;
 	}
-	p->logged_in = true;
-	p->role = LOGIN_SESSION;
-	p->epoch = k->task.epoch;
+	take_part(k, p, LOGIN_SESSION);
 	if (k->tickets.paired)
 		tickets_retire(&k->tickets);
 	keeper_writers_epoch(k);
@@ -230,21 +239,42 @@ static size_t peers_in_role(const struct keeper *k, enum login_role role)
 	return n;
 }
 
+/* False: refused. */
+static bool epoch_is_current(struct keeper *k, struct keeper_peer *p, uint64_t epoch)
+{
+	if (keeper_epoch_lives(k) && epoch == k->task.epoch)
+		return true;
+	keeper_peer_refuse(k, p, WIRE_STALE_EPOCH, "session %ju is over: log in for a new one",
+			   (uintmax_t)epoch);
+	return false;
+}
+
+/* The session's connection was lost, or the sender has given it up and we have not heard of that
+ * yet; the data connections went on meanwhile, and no block is asked for twice. */
+static void continue_session(struct keeper *k, struct keeper_peer *p, uint64_t epoch)
+{
+	struct keeper_peer *before = keeper_session(k);
+
+	if (!epoch_is_current(k, p, epoch))
+		return;
+	if (before)
+		keeper_peer_kill(k, before, "the sender has another connection for its session");
+	take_part(k, p, LOGIN_SESSION);
+	events_add(k->events, LOG_LEVEL_INFO, "session goes on peer=%s epoch=%ju connections=%u",
+		   p->name, (uintmax_t)epoch, keeper_members(k));
+	welcome(k, p, epoch, NULL);
+}
+
 static void join_session(struct keeper *k, struct keeper_peer *p, uint64_t epoch)
 {
-	if (!keeper_session(k) || epoch != k->task.epoch) {
-		keeper_peer_refuse(k, p, WIRE_STALE_EPOCH,
-				   "session %ju is over: log in for a new one", (uintmax_t)epoch);
+	if (!epoch_is_current(k, p, epoch))
 		return;
-	}
 	if (peers_in_role(k, LOGIN_DATA) >= CONNECTIONS_MAX) {
 		keeper_peer_refuse(k, p, WIRE_LIMIT, "at most %d data connections",
 				   CONNECTIONS_MAX);
 		return;
 	}
-	p->logged_in = true;
-	p->role = LOGIN_DATA;
-	p->epoch = epoch;
+	take_part(k, p, LOGIN_DATA);
 	welcome(k, p, epoch, NULL);
 }
 
@@ -252,7 +282,7 @@ static void join_session(struct keeper *k, struct keeper_peer *p, uint64_t epoch
  * that begins ends the probes. */
 static void admit_probe(struct keeper *k, struct keeper_peer *p)
 {
-	if (keeper_session(k)) {
+	if (keeper_members(k)) {
 		keeper_peer_refuse(k, p, WIRE_BUSY,
 				   "a transfer is running: its own lines say how fast it goes");
 		return;
@@ -281,8 +311,10 @@ void keeper_on_login(struct keeper *k, struct keeper_peer *p, const struct ipc_m
 	channel_of(k, m, &ch);
 	if (!login_is_genuine(k, p, &login, &ch) || !state_takes_senders(k, p))
 		return;
-	if (login.role == LOGIN_SESSION)
+	if (login.role == LOGIN_SESSION && !login.epoch)
 		begin_session(k, p);
+	else if (login.role == LOGIN_SESSION)
+		continue_session(k, p, login.epoch);
 	else if (login.role == LOGIN_PROBE)
 		admit_probe(k, p);
 	else

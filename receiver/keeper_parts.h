@@ -22,8 +22,9 @@
 
 #define PEERS_MAX 256
 #define TICK_MS 250
-#define SEAL_WAIT_MS 15000 /* the writers' last counts may be behind the sender's seal */
-#define PEER_GRACE_MS 3000 /* to carry an ERROR to the sender before it is ended */
+#define SEAL_WAIT_MS 15000  /* the writers' last counts may be behind the sender's seal */
+#define PEER_GRACE_MS 3000  /* to carry an ERROR to the sender before it is ended */
+#define EPOCH_GRACE_MS 5000 /* without any connection: a sender that comes back goes on */
 #define VERIFY_ROUNDS_MAX 3
 
 struct keeper;
@@ -104,6 +105,8 @@ struct keeper {
 	struct task task;
 	struct tickets tickets;
 	struct keeper_peer peers[PEERS_MAX];
+	uint64_t session_number;   /* of the conn that last had the session's role */
+	uint64_t epoch_over_at_ms; /* not 0: no connection is left, and it ends then */
 	struct keeper_writer writers[DISKS_MAX];
 	struct keeper_verify verify;
 	struct keeper_fix fix;
@@ -131,7 +134,7 @@ void keeper_folder(const struct keeper *k, const char *below, char ret[static ST
 /* keeper_peer.c */
 void keeper_peer_new(struct keeper *k, const struct ipc_msg *m, int fd);
 void keeper_peer_end(struct keeper *k, struct keeper_peer *p);
-void keeper_peer_reaped(struct keeper *k, uint64_t number);
+void keeper_peer_reaped(struct keeper *k, uint64_t number, int status);
 void keeper_peers_tick(struct keeper *k, uint64_t now_ms);
 /* Sends an ERROR; the peer is heard no more and ends within PEER_GRACE_MS. */
 void keeper_peer_refuse(struct keeper *k, struct keeper_peer *p, enum wire_error code,
@@ -144,8 +147,13 @@ void keeper_peer_frame(struct keeper *k, struct keeper_peer *p, enum frame_kind 
 		       const void *payload, size_t len);
 /* All that are logged in: refused with ${code}. */
 void keeper_peers_refuse(struct keeper *k, enum wire_error code, const char *text);
-/* The live session, or NULL. */
+/* The connection that has the session's role, or NULL: it may be lost while the others go on. */
 struct keeper_peer *keeper_session(struct keeper *k);
+/* Connections of the newest epoch. */
+unsigned keeper_members(const struct keeper *k);
+/* Whether the epoch still gives the right to write: a connection of it lives, or did until just
+ * now, and the sender did not say goodbye. */
+bool keeper_epoch_lives(const struct keeper *k);
 /* Tells the session the task's state. */
 void keeper_tell_state(struct keeper *k, uint64_t done, uint64_t total, uint64_t mismatched,
 		       const char *text);

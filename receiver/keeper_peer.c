@@ -8,23 +8,45 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "clock.h"
 #include "keeper_parts.h"
+#include "roles.h"
 
 #define MESSAGES_PER_EVENT 16 /* one busy peer must not starve the others */
+
+/* Whether ${p} is a connection of the newest epoch that still has its say. A probe has none. */
+static bool is_member(const struct keeper *k, const struct keeper_peer *p)
+{
+	return p->used && p->logged_in && !p->kill_ms && p->role != LOGIN_PROBE &&
+	       p->epoch == k->task.epoch;
+}
 
 struct keeper_peer *keeper_session(struct keeper *k)
 {
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct keeper_peer *p = &k->peers[i];
 
-		if (p->used && p->logged_in && !p->kill_ms && p->role == LOGIN_SESSION &&
-		    p->epoch == k->task.epoch)
+		if (is_member(k, p) && p->role == LOGIN_SESSION)
 			return p;
 	}
 	return NULL;
+}
+
+unsigned keeper_members(const struct keeper *k)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		n += is_member(k, &k->peers[i]);
+	return n;
+}
+
+bool keeper_epoch_lives(const struct keeper *k)
+{
+	return k->epoch_over_at_ms || keeper_members(k);
 }
 
 /* ---- ends ---- */
@@ -49,36 +71,51 @@ static void ask_kill(struct keeper *k, const struct keeper_peer *p)
 	(void)keeper_tell_launcher(k, &m, NULL, 0, NULL);
 }
 
-/* The session is what holds a round together: its data connections end with it, and the sender
- * begins a new one. */
-static void session_lost(struct keeper *k, const char *name)
+/* Its connections end, and the sender begins a new session. */
+static void epoch_over(struct keeper *k)
 {
 	enum task_state to;
 
+	k->epoch_over_at_ms = 0;
 	/* They may be saying their own goodbyes; the writers' epoch fences what they write. */
 	for (size_t i = 0; i < PEERS_MAX; i++) {
-		if (k->peers[i].used && k->peers[i].logged_in && !k->peers[i].kill_ms)
+		if (is_member(k, &k->peers[i]))
 			k->peers[i].kill_ms = clock_ms() + PEER_GRACE_MS;
 	}
 	k->verify.waiting = false;
 	/* the last counts may be waiting: a round that is complete was not interrupted */
 	for (uint32_t n = 0; n < DISKS_MAX; n++)
 		keeper_writer_drain(k, n);
-	events_add(k->events, LOG_LEVEL_INFO, "session ended peer=%s epoch=%ju", name,
-		   (uintmax_t)k->task.epoch);
+	events_add(k->events, LOG_LEVEL_INFO, "session ended epoch=%ju", (uintmax_t)k->task.epoch);
 	if (!task_edge(k->task.state, TASK_EV_LOST, &to))
 		keeper_move_or_log(k, TASK_EV_LOST, NULL);
 }
 
+/* What is under way on the others is not touched: each connection is as good as the next, and the
+ * one with the session's role can be had again. */
+static void member_lost(struct keeper *k, const char *name, bool session)
+{
+	unsigned left = keeper_members(k);
+
+	if (session) /* who sealed is gone, and will ask again */
+		k->verify.waiting = false;
+	if (session || !left)
+		events_add(k->events, LOG_LEVEL_INFO,
+			   "connection lost peer=%s epoch=%ju role=%s connections=%u", name,
+			   (uintmax_t)k->task.epoch, session ? "session" : "data", left);
+	if (!left)
+		k->epoch_over_at_ms = clock_ms() + EPOCH_GRACE_MS;
+}
+
 static void lost(struct keeper *k, struct keeper_peer *p)
 {
-	bool session = p == keeper_session(k);
+	bool member = is_member(k, p), session = p == keeper_session(k);
 	char name[ADDRESS_TEXT_MAX];
 
 	(void)snprintf(name, sizeof name, "%s", p->name);
 	keeper_peer_end(k, p);
-	if (session && !k->quitting)
-		session_lost(k, name);
+	if (member && !k->quitting)
+		member_lost(k, name, session);
 }
 
 void keeper_peer_kill(struct keeper *k, struct keeper_peer *p, const char *why)
@@ -90,14 +127,17 @@ void keeper_peer_kill(struct keeper *k, struct keeper_peer *p, const char *why)
 	lost(k, p);
 }
 
-void keeper_peer_reaped(struct keeper *k, uint64_t number)
+void keeper_peer_reaped(struct keeper *k, uint64_t number, int status)
 {
 	for (size_t i = 0; i < PEERS_MAX; i++) {
-		if (k->peers[i].used && k->peers[i].number == number) {
+		if (k->peers[i].used && k->peers[i].number == number)
 			lost(k, &k->peers[i]);
-			return;
-		}
 	}
+	/* The channel's end, which may have come before, does not say whether there was a goodbye.
+	 */
+	if (number == k->session_number && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == CONN_END_BYE && keeper_epoch_lives(k) && !k->quitting)
+		epoch_over(k);
 }
 
 void keeper_peers_tick(struct keeper *k, uint64_t now_ms)
@@ -106,6 +146,8 @@ void keeper_peers_tick(struct keeper *k, uint64_t now_ms)
 		if (k->peers[i].used && k->peers[i].kill_ms && now_ms >= k->peers[i].kill_ms)
 			keeper_peer_kill(k, &k->peers[i], NULL);
 	}
+	if (k->epoch_over_at_ms && now_ms >= k->epoch_over_at_ms)
+		epoch_over(k);
 }
 
 /* ---- what they hear ---- */
@@ -140,7 +182,7 @@ void keeper_peer_refuse(struct keeper *k, struct keeper_peer *p, enum wire_error
 {
 	uint8_t payload[8 + WIRE_TEXT_MAX] = { 0 };
 	struct msg_error m = { .code = code };
-	bool session = p == keeper_session(k);
+	bool member = is_member(k, p), session = p == keeper_session(k);
 	char name[ADDRESS_TEXT_MAX];
 	size_t len;
 	va_list ap;
@@ -154,14 +196,18 @@ void keeper_peer_refuse(struct keeper *k, struct keeper_peer *p, enum wire_error
 	len = msg_error_encode(&m, payload, sizeof payload);
 	p->kill_ms = clock_ms() + PEER_GRACE_MS;
 	keeper_peer_frame(k, p, FRAME_ERROR, payload, len);
-	/* Refused is gone: what it still says is not heard, and the round is over now. */
+	/* Refused is gone: what it still says is not heard. A session that was refused is not to
+	 * be had again. */
 	if (session)
-		session_lost(k, name);
+		epoch_over(k);
+	else if (member)
+		member_lost(k, name, false);
 }
 
 void keeper_peers_refuse(struct keeper *k, enum wire_error code, const char *text)
 {
 	struct keeper_peer *session = keeper_session(k);
+	bool lives = keeper_epoch_lives(k);
 
 	/* The session last: its end takes the others with it. */
 	for (size_t i = 0; i < PEERS_MAX; i++) {
@@ -172,6 +218,8 @@ void keeper_peers_refuse(struct keeper *k, enum wire_error code, const char *tex
 	}
 	if (session)
 		keeper_peer_refuse(k, session, code, "%s", text);
+	else if (lives)
+		epoch_over(k);
 }
 
 void keeper_tell_state(struct keeper *k, uint64_t done, uint64_t total, uint64_t mismatched,

@@ -36,7 +36,7 @@ void keeper_weigh(struct keeper *k)
 
 	if (complete && (k->task.state == TASK_RECEIVING || k->task.state == TASK_INTERRUPTED))
 		keeper_move_or_log(k, TASK_EV_COMPLETE, NULL);
-	else if (!complete && k->task.state == TASK_RECEIVED && keeper_session(k) &&
+	else if (!complete && k->task.state == TASK_RECEIVED && keeper_epoch_lives(k) &&
 		 !k->verify.waiting)
 		keeper_move_or_log(k, TASK_EV_INCOMPLETE, NULL);
 	keeper_verify_go_on(k);
@@ -385,7 +385,7 @@ static int launch(struct keeper *k, uint32_t n, struct err *e)
 	w->on_message = event_new(k->base, w->fd, EV_READ | EV_PERSIST, on_message, w);
 	if (!w->on_message || event_add(w->on_message, NULL))
 		return err_set(e, ERR_SYS, ENOMEM, "watch the writer of disk %u", n);
-	if (keeper_session(k))
+	if (keeper_epoch_lives(k))
 		tell_epoch(k, n);
 	return 0;
 }
@@ -502,7 +502,7 @@ void keeper_on_open(struct keeper *k, struct keeper_peer *p, const struct ipc_ms
 		keeper_peer_refuse(k, p, WIRE_PROTOCOL, "%s", e.text);
 		return;
 	}
-	if (!keeper_session(k) || p->epoch != k->task.epoch) {
+	if (!keeper_epoch_lives(k) || p->epoch != k->task.epoch) {
 		keeper_peer_refuse(k, p, WIRE_STALE_EPOCH, "a newer session has begun");
 		return;
 	}

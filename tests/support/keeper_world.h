@@ -343,6 +343,15 @@ HELPER void begin_session_of(struct world *w, struct fake_conn *c)
 	assert_true(hears_welcome(c, &welcome));
 }
 
+/* As if nobody had come back in time. */
+HELPER void let_epoch_end(struct world *w)
+{
+	turn(w);
+	assert_true(w->k->epoch_over_at_ms > 0);
+	keeper_peers_tick(w->k, w->k->epoch_over_at_ms);
+	turn(w);
+}
+
 HELPER void say_open(struct world *w, struct fake_conn *c, uint32_t disk, uint64_t size)
 {
 	struct msg_open o = { .size = size, .logical_sector = 512, .physical_sector = 512 };

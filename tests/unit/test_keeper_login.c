@@ -264,13 +264,90 @@ static void a_data_connection_of_the_session_is_welcome_and_of_an_older_one_is_n
 	say_login(w, &late, LOGIN_DATA, 0x7fff);
 	assert_true(hears_error(&late, WIRE_STALE_EPOCH));
 	(void)close(session.fd);
-	turn(w);
+	(void)close(data.fd);
+	let_epoch_end(w);
 	(void)close(late.fd);
 	connect_conn(w, &late);
 	say_login(w, &late, LOGIN_DATA, 1);
 	assert_true(hears_error(&late, WIRE_STALE_EPOCH));
-	(void)close(data.fd);
 	(void)close(late.fd);
+}
+
+static void a_session_that_lost_its_connection_goes_on_with_another(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn session, data, again;
+	struct msg_welcome welcome;
+
+	pair_sender(w);
+	begin_session_of(w, &session);
+	connect_conn(w, &data);
+	say_login(w, &data, LOGIN_DATA, 1);
+	assert_true(hears_welcome(&data, &welcome));
+	(void)close(session.fd);
+	turn(w);
+	assert_null(keeper_session(w->k));
+	connect_conn(w, &again);
+	say_login(w, &again, LOGIN_SESSION, 1);
+	assert_true(hears_welcome(&again, &welcome));
+	assert_int_equal(welcome.epoch, 1);
+	assert_int_equal(w->k->task.epoch, 1);
+	assert_non_null(keeper_session(w->k));
+	assert_false(is_closed(&data));
+	(void)close(data.fd);
+	(void)close(again.fd);
+}
+
+/* The sender knew before us that its connection is dead. */
+static void the_newest_connection_of_a_session_is_the_sessions(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn first, again;
+	struct msg_welcome welcome;
+
+	pair_sender(w);
+	begin_session_of(w, &first);
+	connect_conn(w, &again);
+	say_login(w, &again, LOGIN_SESSION, 1);
+	assert_true(hears_welcome(&again, &welcome));
+	assert_true(is_closed(&first));
+	assert_non_null(keeper_session(w->k));
+	assert_int_equal(w->k->session_number, again.number);
+	assert_int_equal(w->k->epoch_over_at_ms, 0);
+	(void)close(first.fd);
+	(void)close(again.fd);
+}
+
+static bool is_stale(struct world *w, uint64_t epoch)
+{
+	struct fake_conn c;
+	bool stale;
+
+	connect_conn(w, &c);
+	say_login(w, &c, LOGIN_SESSION, epoch);
+	stale = hears_error(&c, WIRE_STALE_EPOCH);
+	(void)close(c.fd);
+	turn(w);
+	return stale;
+}
+
+static void a_session_that_is_over_cannot_be_gone_on_with(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn session;
+
+	pair_sender(w);
+	assert_true(is_stale(w, 1)); /* there never was one */
+	begin_session_of(w, &session);
+	assert_true(is_stale(w, 2));
+	(void)close(session.fd);
+	let_epoch_end(w);
+	assert_true(is_stale(w, 1));
+	begin_session_of(w, &session);
+	assert_int_equal(w->k->task.epoch, 2);
+	assert_true(is_stale(w, 1)); /* an older one, while a newer lives */
+	assert_non_null(keeper_session(w->k));
+	(void)close(session.fd);
 }
 
 static void a_ninth_data_connection_is_too_many(void **state)
@@ -566,6 +643,9 @@ int main(void)
 		TEST(a_newer_session_of_the_same_sender_ends_the_older),
 		TEST(a_session_number_never_falls_even_over_a_restart),
 		TEST(a_data_connection_of_the_session_is_welcome_and_of_an_older_one_is_not),
+		TEST(a_session_that_lost_its_connection_goes_on_with_another),
+		TEST(the_newest_connection_of_a_session_is_the_sessions),
+		TEST(a_session_that_is_over_cannot_be_gone_on_with),
 		TEST(a_ninth_data_connection_is_too_many),
 		TEST(a_probe_is_admitted_only_while_nothing_is_sent),
 		TEST(a_probe_that_opens_a_disk_is_ended),

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "keeper_world.h"
 
+#include <signal.h>
+
+#include "clock.h"
 #include "manifest.h"
 
 #define BLOCKS 4 /* of 256 KiB: disk 0 */
@@ -229,7 +232,7 @@ static void a_writer_that_still_ends_is_not_heard_after_clean(void **state)
 	pair_sender(w);
 	writer = receive_disk(w, &c);
 	(void)close(c.fd);
-	turn(w);
+	let_epoch_end(w);
 	assert_true(plain(w, "clean"));
 	assert_true(writer_hears(writer, IPC_STOP, &m));
 	ipc_init(&m, IPC_WRITER_PROGRESS);
@@ -277,6 +280,8 @@ static void a_lost_session_is_an_interruption_and_the_next_open_goes_on(void **s
 	writer = receive_disk(w, &c);
 	(void)close(c.fd);
 	turn(w);
+	assert_int_equal(state_of(w), TASK_RECEIVING);
+	let_epoch_end(w);
 	assert_int_equal(state_of(w), TASK_INTERRUPTED);
 	begin_session_of(w, &c);
 	say_open(w, &c, 0, MEBIBYTE);
@@ -298,8 +303,82 @@ static void a_count_that_waits_when_the_session_ends_still_counts(void **state)
 	m.a = BLOCKS;
 	assert_int_equal(ipc_send(writer, &m, NULL, 0, NULL), 0);
 	(void)close(c.fd);
-	turn(w);
+	let_epoch_end(w);
 	assert_int_equal(state_of(w), TASK_RECEIVED);
+	(void)close(writer);
+}
+
+static void a_session_with_a_goodbye_is_over_at_once(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c, data;
+	int writer;
+
+	pair_sender(w);
+	writer = receive_disk(w, &c);
+	connect_conn(w, &data);
+	say_login(w, &data, LOGIN_DATA, 1);
+	(void)close(c.fd);
+	child_ends(w, ROLE_CONN, data.number + 7, CONN_END_BYE << 8); /* somebody else's */
+	assert_int_equal(state_of(w), TASK_RECEIVING);
+	child_ends(w, ROLE_CONN, c.number, CONN_END_BYE << 8);
+	assert_int_equal(state_of(w), TASK_INTERRUPTED);
+	(void)close(data.fd);
+	(void)close(writer);
+}
+
+static void a_round_goes_on_while_any_connection_of_it_lives(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c, data;
+	struct ipc_msg m;
+	int writer;
+
+	pair_sender(w);
+	writer = receive_disk(w, &c);
+	connect_conn(w, &data);
+	say_login(w, &data, LOGIN_DATA, 1);
+	(void)close(c.fd);
+	child_ends(w, ROLE_CONN, c.number, SIGKILL);
+	keeper_peers_tick(w->k, clock_ms() + UINT64_C(2) * EPOCH_GRACE_MS);
+	turn(w);
+	assert_int_equal(state_of(w), TASK_RECEIVING);
+	assert_int_equal(keeper_members(w->k), 1);
+	/* it may still open disks, and the task's counts go on */
+	say_open(w, &data, 0, MEBIBYTE);
+	assert_true(writer_hears(writer, IPC_GRANT, &m));
+	assert_true(writer_hears(writer, IPC_GRANT, &m));
+	writer_says(w, writer, IPC_WRITER_PROGRESS, BLOCKS, 1, 0, "");
+	assert_int_equal(state_of(w), TASK_RECEIVED);
+	writer_says(w, writer, IPC_WRITER_PROGRESS, BLOCKS - 1, 1, 0, "");
+	assert_int_equal(state_of(w), TASK_RECEIVING);
+	(void)close(data.fd);
+	let_epoch_end(w);
+	assert_int_equal(state_of(w), TASK_INTERRUPTED);
+	(void)close(writer);
+}
+
+static void a_pause_without_a_session_connection_ends_the_epoch_too(void **state)
+{
+	struct world *w = *state;
+	struct fake_conn c, data, late;
+	int writer;
+
+	pair_sender(w);
+	writer = receive_disk(w, &c);
+	connect_conn(w, &data);
+	say_login(w, &data, LOGIN_DATA, 1);
+	(void)close(c.fd);
+	turn(w);
+	assert_true(plain(w, "pause"));
+	assert_int_equal(state_of(w), TASK_PAUSED);
+	assert_false(keeper_epoch_lives(w->k));
+	assert_true(plain(w, "resume"));
+	connect_conn(w, &late);
+	say_login(w, &late, LOGIN_SESSION, 1);
+	assert_true(hears_error(&late, WIRE_STALE_EPOCH));
+	(void)close(late.fd);
+	(void)close(data.fd);
 	(void)close(writer);
 }
 
@@ -1027,6 +1106,9 @@ int main(void)
 		TEST(a_writer_that_still_ends_is_not_heard_after_clean),
 		TEST(received_means_every_block_claimed_and_nothing_pending),
 		TEST(a_lost_session_is_an_interruption_and_the_next_open_goes_on),
+		TEST(a_session_with_a_goodbye_is_over_at_once),
+		TEST(a_round_goes_on_while_any_connection_of_it_lives),
+		TEST(a_pause_without_a_session_connection_ends_the_epoch_too),
 		TEST(a_count_that_waits_when_the_session_ends_still_counts),
 		TEST(a_disk_that_fails_fails_the_task_and_resume_leaves_it),
 		TEST(a_writer_that_crashes_fails_the_task),

@@ -158,7 +158,7 @@ static const struct bad bads[] = {
 	{ "hello", 2, 2, 65535, 1 },
 	{ "pair", 0, 2, 0, 0 }, { "pair", 0, 2, 65535, 1 },
 	{ "login", 0, 2, 0, 0 }, { "login", 2, 1, 0, 0 }, { "login", 2, 1, 3, 0 }, { "login", 2, 1, 4, 0 },
-	{ "login", 8, 8, 0, 0 }, { "login", 2, 1, 1, 0 }, { "login", 8, 8, UINT64_MAX, 1 },
+	{ "login", 8, 8, 0, 0 }, { "login", 2, 1, 1, 1 }, { "login", 8, 8, UINT64_MAX, 1 },
 	{ "welcome", 0, 2, 0, 0 }, { "welcome", 2, 1, 0, 0 }, { "welcome", 2, 1, 14, 0 },
 	{ "welcome", 2, 1, 13, 1 }, { "welcome", 4, 4, 65535, 0 }, { "welcome", 4, 4, 65536, 1 },
 	{ "welcome", 4, 4, 32768, 0 }, { "welcome", 4, 4, 2 << 20, 0 },
