@@ -36,7 +36,7 @@ as_root() {
 
 main() {
 	local -a need
-	[[ $# -gt 0 ]] || { echo "usage: install.sh GROUP... (build test machine guest)" >&2; exit 2; }
+	[[ $# -gt 0 ]] || { echo "usage: install.sh GROUP... (build test machine guest bench)" >&2; exit 2; }
 	command -v apt-get >/dev/null || { echo "install.sh: this is not Debian; install what scripts/packages.list names" >&2; exit 1; }
 	mapfile -t need < <(missing "$@")
 	[[ ${#need[@]} -gt 0 ]] || return 0

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# bench.sh [SECTION...] [--runs N] [--size S] [--quick] [--out DIR] - installs what is needed, builds
+# the release preset, measures, prints tables and writes DIR/SECTION.json (DIR: build/bench).
+# Sections: peers cpu; all of them unless named. --quick: minutes, small sizes, bounds that
+# noise can break are not judged. See docs/benchmarks.md.
+# Exit: 0 every bound held, 1 one did not or something failed, 2 usage.
+set -euo pipefail
+export LC_ALL=C
+
+cd "$(dirname "$0")/.."
+top=$PWD
+bin=${BUILD:-$top/build/release}
+out=$top/build/bench
+all_sections=(peers cpu)
+sections=()
+runs=
+size=
+quick=false
+
+# shellcheck source=tests/bench/lib.bash
+source tests/bench/lib.bash
+# shellcheck source=tests/bench/ours.bash
+source tests/bench/ours.bash
+for section in "${all_sections[@]}"; do
+	# shellcheck disable=SC1090 # one of the list above
+	source "tests/bench/$section.bash"
+done
+
+usage() {
+	sed -n '3,7s/^# //p' "$0"
+	exit "$1"
+}
+
+parse() {
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--runs) runs=${2:?--runs needs a number} && shift ;;
+		--size) size=$(bytes "${2:?--size needs a size}") && shift ;;
+		--out) out=$(realpath -m -- "${2:?--out needs a folder}") && shift ;;
+		--quick) quick=true ;;
+		-h | --help) usage 0 ;;
+		-*) usage 2 >&2 ;;
+		*)
+			[[ " ${all_sections[*]} " == *" $1 "* ]] || { echo "bench.sh: no section '$1'" >&2; exit 2; }
+			sections+=("$1")
+			;;
+		esac
+		shift
+	done
+	[[ ${#sections[@]} -gt 0 ]] || sections=("${all_sections[@]}")
+	if $quick; then : "${runs:=2}" "${size:=$((256 << 20))}"; else : "${runs:=5}" "${size:=$((4 << 30))}"; fi
+	[[ $runs =~ ^[1-9][0-9]*$ ]] || { echo "bench.sh: --runs '$runs'" >&2; exit 2; }
+}
+
+# A build folder that is given is used as it is: a test has built it already.
+prepare() {
+	[[ -z ${BUILD:-} ]] || return 0
+	./scripts/install.sh build test bench
+	mkdir -p build
+	cmake --preset release >build/configure-release.log || { cat build/configure-release.log; die "cmake failed"; }
+	cmake --build --preset release --target bench -- -j "$(nproc)" >build/bench-build.log ||
+		{ cat build/bench-build.log; die "the build failed"; }
+}
+
+# What does not fit is said, and never counts as passed.
+not_run() { echo "NOT RUN  $1: needs $(human "$2") of memory and a tenth to spare"; }
+
+summary() {
+	local section bad=0
+	for section in "${sections[@]}"; do
+		[[ -s $out/$section.json ]] || continue
+		jq -e 'all(.verdicts[]; .verdict != "FAIL")' "$out/$section.json" >/dev/null || bad=1
+	done
+	return "$bad"
+}
+
+main() {
+	parse "$@"
+	prepare
+	bench_begin
+	local section
+	for section in "${sections[@]}"; do
+		rm -f "$out/$section.json"
+		"bench_$section"
+	done
+	summary
+}
+
+main "$@"
