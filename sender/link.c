@@ -124,13 +124,14 @@ static int lost(struct link *l, int sys, const char *what, struct err *e)
 /* Waits until ${len} bytes may go, in pieces that see the stop flag. */
 static int pay_limit(struct link *l, size_t len, struct err *e)
 {
-	uint64_t now = clock_ns(), until = now + limit_take(l->o.limit, len, now);
+	uint64_t began = clock_ns(), now = began, until = now + limit_take(l->o.limit, len, now);
 
 	for (; now < until; now = clock_ns()) {
 		if (stopped(l, e))
 			return -EINTR;
 		clock_sleep_ns(until - now < TICK_NS ? until - now : TICK_NS);
 	}
+	l->load.wait_ns += now - began;
 	return 0;
 }
 
@@ -153,7 +154,7 @@ static int drain(struct link *l, struct err *e)
 			l->load.wire += (uint64_t)n;
 			atomic_fetch_add(l->o.wire_bytes, (uint64_t)n);
 			if (blocked_since)
-				l->load.wait_ms += clock_ms() - blocked_since;
+				l->load.wait_ns += clock_ns() - blocked_since;
 			blocked_since = 0;
 			continue;
 		}
@@ -164,8 +165,8 @@ static int drain(struct link *l, struct err *e)
 		if (stopped(l, e))
 			return -EINTR;
 		if (!blocked_since)
-			blocked_since = clock_ms();
-		if (clock_ms() - blocked_since > DEAD_MS)
+			blocked_since = clock_ns();
+		if (clock_ns() - blocked_since > DEAD_MS * UINT64_C(1000000))
 			return lost(l, ETIMEDOUT, "takes nothing", e);
 		(void)wait_for(l, POLLOUT, TICK_MS);
 	}

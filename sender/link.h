@@ -67,7 +67,7 @@ void link_wake(struct link *l);
 
 struct link_load {
 	uint64_t wire;    /* bytes sent on this link */
-	uint64_t wait_ms; /* spent waiting for the socket to take more */
+	uint64_t wait_ns; /* spent waiting for the socket to take more, or for the rate limit */
 };
 struct link_load link_load(const struct link *l);
 

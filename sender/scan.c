@@ -4,19 +4,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "clock.h"
 
 #define READ_BYTES ((size_t)(1 * MIB))
 #define RUN_BYTES (128 * MIB)
-#define MEASURE_BYTES (16 * MIB)
-/* Above this rate of the wire a core packs slower than the line takes plain bytes. */
-#define FAST_WIRE UINT64_C(300000000)
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {
 	*sc = (struct scanner){ .m = m, .block_size = block_size, .plain_room = READ_BYTES };
-	sc->pack = m->o->codec != CODEC_CHOICE_RAW;
+	pace_init(&sc->pace, m->o->codec, m->o->codec_level, m->o->connections,
+		  (unsigned)get_nprocs());
 	sc->strong_now = m->o->digest != DIGEST_CHOICE_FAST || m->o->once || m->o->final;
 	sc->codec = codec_new();
 	sc->digest = digest_new();
@@ -44,32 +43,8 @@ void scanner_use(struct scanner *sc, struct stream *s)
 	sc->stream = s;
 	sc->run.count = 0;
 	sc->piece.count = 0;
-	sc->measured = link_load(s->link);
-	sc->measured_ms = clock_ms();
-	sc->measured_plain = 0;
-}
-
-/* Packing pays where the line is the narrow place: where we wait for it, and it is slow. */
-static void choose_codec(struct scanner *sc, size_t plain)
-{
-	uint64_t now, ms;
-
-	sc->measured_plain += plain;
-	if (sc->m->o->codec != CODEC_CHOICE_AUTO || sc->measured_plain < MEASURE_BYTES)
-		return;
-	now = clock_ms();
-	ms = now - sc->measured_ms;
-	if (ms) {
-		struct link_load l = link_load(sc->stream->link);
-		uint64_t rate = (l.wire - sc->measured.wire) * 1000 / ms;
-		uint64_t waited = l.wait_ms - sc->measured.wait_ms;
-		bool limited = limit_rate(&sc->m->limit) != LIMIT_NONE;
-
-		sc->pack = limited || (rate < FAST_WIRE && waited * 10 >= ms);
-		sc->measured = l;
-	}
-	sc->measured_ms = now;
-	sc->measured_plain = 0;
+	struct link_load l = link_load(s->link);
+	pace_restart(&sc->pace, l.wire, l.wait_ns, clock_ns());
 }
 
 int scanner_end_run(struct scanner *sc, struct err *e)
@@ -128,19 +103,12 @@ static int zero_block(struct scanner *sc, unsigned d, uint64_t block, struct err
 	return extend_run(sc, FRAME_ZERO, d, block, entry.gen + 1, e);
 }
 
-static enum codec wanted_codec(const struct scanner *sc)
-{
-	if (!sc->pack)
-		return CODEC_RAW;
-	return sc->m->o->codec == CODEC_CHOICE_ZSTD ? CODEC_ZSTD : CODEC_LZ4;
-}
-
 static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
 		     struct table_entry *entry, bool again, struct err *e)
 {
 	size_t out_len = len;
-	enum codec codec = codec_encode(sc->codec, wanted_codec(sc), sc->m->o->codec_level, p, len,
-					sc->packed, sc->block_size, &out_len);
+	enum codec codec =
+	    pace_encode(&sc->pace, sc->codec, p, len, sc->packed, sc->block_size, &out_len);
 	int r = scanner_end_run(sc, e);
 
 	if (!r)
@@ -155,7 +123,8 @@ static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8
 	atomic_fetch_add(&sc->m->gauge.plain, len);
 	if (again)
 		atomic_fetch_add(&sc->m->gauge.twice, len);
-	choose_codec(sc, len);
+	struct link_load l = link_load(sc->stream->link);
+	pace_tick(&sc->pace, len, l.wire, l.wait_ns, clock_ns());
 	return 0;
 }
 

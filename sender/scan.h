@@ -10,6 +10,7 @@
 #define SENDER_SCAN_H
 
 #include "cursor.h"
+#include "pace.h"
 #include "stream.h"
 
 struct run {
@@ -30,10 +31,7 @@ struct scanner {
 	size_t plain_room;
 	struct piece piece; /* what is left of the piece at hand */
 	struct run run;
-	/* Choice of codec: measured anew after some data. */
-	bool pack;
-	uint64_t measured_ms, measured_plain;
-	struct link_load measured;
+	struct pace pace;
 };
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e);

@@ -2,6 +2,7 @@
 unit(sender_options sender)
 unit(invite sender)
 unit(limit sender)
+unit(pace sender)
 unit(cursor sender)
 unit(table sender)
 unit(source sender)
