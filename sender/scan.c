@@ -200,7 +200,17 @@ static int zero_piece(struct scanner *sc, struct err *e)
 	return r;
 }
 
-/* Whatever the receiver does not claim after all is left in the piece, to be read. */
+/* A claim that can be sealed as it is: one with a digest of the wanted kind, and the SHA-256 that
+ * the manifest needs. */
+static bool claim_is_enough(const struct scanner *sc, const struct table_entry *entry)
+{
+	if (entry->kind != ENTRY_DATA)
+		return entry->kind == ENTRY_ZERO;
+	return digest_kind_of(entry->digest) == wanted_kind(sc, entry) &&
+	       (entry->strong_known || !sc->strong_now);
+}
+
+/* Whatever is not claimed, or not well enough, is left in the piece, to be read. */
 static int same_piece(struct scanner *sc, struct err *e)
 {
 	struct piece *p = &sc->piece;
@@ -210,7 +220,7 @@ static int same_piece(struct scanner *sc, struct err *e)
 		struct table_entry entry;
 
 		table_get(sc->m->disks[p->d].table, p->block, &entry);
-		if (entry.kind == ENTRY_NONE)
+		if (!claim_is_enough(sc, &entry))
 			break;
 		r = extend_run(sc, FRAME_UNCHANGED, p->d, p->block, entry.gen, e);
 		if (!r)

@@ -57,6 +57,53 @@ sync_round() { send sync --invite "$WORK/invite" --disk "$WORK/source=0" "$@"; }
 	state_is verified
 }
 
+# The list that was signed, made again from the target with stock tools.
+list_is_true() {
+	split -b 262144 --filter 'sha256sum | cut -d" " -f1' "$WORK/target" | xxd -r -p | sha256sum >"$WORK/list"
+	[[ $(jq -r '.disks[0].list_sha256' "$1") == "$(cut -d' ' -f1 "$WORK/list")" ]]
+}
+
+@test "whatever digests the rounds take, the manifest is of SHA-256" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --digest fast
+	# Nothing is sent again, yet the manifest is whole.
+	sync_round --digest fast --final --json >"$WORK/out"
+	[[ $(jq '.disks[0].data_blocks' "$WORK/out") -eq 0 ]]
+	list_is_true "$WORK/out"
+	state_is verified
+}
+
+@test "digests may be made strong later: what was sent with fast ones is sent again" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push
+	sync_round --digest strong --json >"$WORK/out"
+	[[ $(jq '.disks[0].data_blocks' "$WORK/out") -eq 64 ]]
+	# From then on they stay so, and are enough for whoever asks less.
+	sync_round --final --json >"$WORK/out"
+	[[ $(jq '.disks[0].data_blocks' "$WORK/out") -eq 0 ]]
+	list_is_true "$WORK/out"
+}
+
+@test "every codec gives the same target, and a better one fewer bytes" {
+	local c
+	yes "a line that packs well" | head -c $((24 * 1048576)) >"$WORK/source"
+	for c in raw lz4 zstd:3; do
+		start_receiver "0=$WORK/target"
+		pair 0
+		push --once --codec "$c" --json >"$WORK/out.$c"
+		same_content "$WORK/source" "$WORK/target"
+		stop_receiver
+		rm -rf "$STATE" "$WORK/invite"*
+		rm "$WORK/target" && make_target "$WORK/target" 24
+	done
+	(($(jq .bytes_wire "$WORK/out.lz4") * 10 < $(jq .bytes_wire "$WORK/out.raw")))
+	(($(jq .bytes_wire "$WORK/out.zstd:3") < $(jq .bytes_wire "$WORK/out.lz4")))
+	run push --codec zstd:20
+	[[ $status -eq 2 && $output == *"1 to 19"* ]]
+}
+
 @test "a flipped bit on the target is found by verify, named, and resent by the next sync" {
 	start_receiver "0=$WORK/target"
 	pair 0
