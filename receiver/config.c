@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "address.h"
+#include "base/cleanup.h"
 
 /* One row a number: key of [limits] (or of [receiver]), range, default, where it goes. */
 struct number_key {
@@ -45,7 +46,7 @@ static const char usage[] =
     "\n"
     "  --config FILE       read options from FILE; the command line goes over it\n"
     "  --state DIR         where key, task and log are kept (default /var/lib/transit)\n"
-    "  --listen ADDR:PORT  numeric address, port 0 for any (default 0.0.0.0:443 and 0.0.0.0:80)\n"
+    "  --listen ADDR:PORT  numeric address, port 0 for any (default 443 and 80, IPv4 and IPv6)\n"
     "  --disk N=PATH       disk N, 0 to 19: a whole block device or a regular file\n"
     "  --block-size SIZE   64K to 1M, a power of two (default 256K)\n"
     "  --bootfix PROGRAM   the repair program\n"
@@ -73,60 +74,21 @@ int block_size_parse(const char *text, uint32_t *ret, struct err *e)
 	return 0;
 }
 
-static int parse_port(const char *text, uint16_t *ret)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || v > 65535)
-		return -EINVAL;
-	*ret = (uint16_t)v;
-	return 0;
-}
-
-static int fill_sockaddr(const char *host, bool v6, uint16_t port, struct listen_address *ret)
-{
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-
-	if (v6 ? inet_pton(AF_INET6, host, &in6.sin6_addr) != 1
-	       : inet_pton(AF_INET, host, &in4.sin_addr) != 1)
-		return -EINVAL;
-	memset(&ret->sa, 0, sizeof ret->sa);
-	if (v6)
-		memcpy(&ret->sa, &in6, sizeof in6);
-	else
-		memcpy(&ret->sa, &in4, sizeof in4);
-	ret->sa_len = v6 ? sizeof in6 : sizeof in4;
-	return 0;
-}
-
 int listen_address_parse(const char *text, struct listen_address *ret, struct err *e)
 {
-	const char *colon = strrchr(text, ':'), *host = text;
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	bool v6 = len >= 2 && text[0] == '[' && text[len - 1] == ']';
-	char copy[INET6_ADDRSTRLEN];
 	struct listen_address a = { 0 };
-	uint16_t port;
+	struct err why = { 0 };
+	struct address parsed;
 
-	if (v6) {
-		host++;
-		len -= 2;
-	}
-	if (!len || len >= sizeof copy || strlen(text) >= sizeof a.text ||
-	    parse_port(colon + 1, &port))
-		goto bad;
-	memcpy(copy, host, len);
-	copy[len] = 0;
-	if (fill_sockaddr(copy, v6, port, &a))
-		goto bad;
+	if (address_parse(text, ADDRESS_ANY_PORT, &parsed, &why) ||
+	    address_sockaddr(&parsed, &a.sa, &a.sa_len, &why))
+		return err_set(e, ERR_USAGE, EINVAL, "%s", why.text);
+	/* an address of 45 characters, a zone of 15, and what is around them */
+	if (strlen(text) >= sizeof a.text)
+		return err_set(e, ERR_USAGE, EINVAL, "address '%.80s' is too long", text);
 	memcpy(a.text, text, strlen(text) + 1);
 	*ret = a;
 	return 0;
-bad:
-	return err_set(e, ERR_USAGE, EINVAL,
-		       "address '%.80s': ADDR:PORT in numbers is needed, IPv6 in brackets", text);
 }
 
 static int add_listen(const char *text, struct receiver_options *o, struct err *e)
@@ -378,12 +340,24 @@ static int read_config(int argc, char *const argv[], struct receiver_options *o,
 	return receiver_options_read(path, o, e);
 }
 
+/* A kernel without it must not stop who asked for nothing. */
+static bool kernel_has_ipv6(void)
+{
+	scoped(close_fdp) int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0;
+}
+
 static int finish(struct receiver_options *o, struct err *e)
 {
-	if (o->n_listen)
-		return 0;
-	int r = add_listen("0.0.0.0:443", o, e);
-	return r ? r : add_listen("0.0.0.0:80", o, e);
+	static const char *const standard[] = { "0.0.0.0:443", "0.0.0.0:80", "[::]:443",
+						"[::]:80" };
+	size_t n = kernel_has_ipv6() ? 4 : 2;
+	int r = 0;
+
+	for (size_t i = 0, given = o->n_listen; !r && !given && i < n; i++)
+		r = add_listen(standard[i], o, e);
+	return r;
 }
 
 int receiver_options_parse(int argc, char *const argv[], struct receiver_options *ret,

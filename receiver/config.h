@@ -59,8 +59,8 @@ int receiver_options_parse(int argc, char *const argv[], struct receiver_options
  * may be NULL. */
 int receiver_options_read(const char *path, struct receiver_options *ret, struct err *e);
 
-/* "ADDR:PORT" with a numeric address, "[ADDR]:PORT" for IPv6. Names are refused: a listener must
- * not depend on a resolver. */
+/* "ADDR:PORT" with a numeric address, "[ADDR]:PORT" for IPv6, "[ADDR%eth0]:PORT" where it is
+ * link-local. Names are refused: a listener must not depend on a resolver. */
 int listen_address_parse(const char *text, struct listen_address *ret, struct err *e);
 
 /* "64K", "256K", "1M" or bytes; a power of two in the wire's range. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <poll.h>
@@ -9,6 +7,7 @@
 
 #include "clock.h"
 #include "conn_internal.h"
+#include "tcp.h"
 #include "tls.h"
 
 #define ALPN_NAMES_MAX 16
@@ -155,14 +154,12 @@ static int accept_until(struct conn *c, uint64_t deadline_ms, struct err *e)
 
 int conn_handshake(struct conn *c, uint64_t deadline_ms, struct err *e)
 {
-	const int on = 1, dead_ms = 60000;
 	const unsigned char *name;
 	unsigned int len;
 	int r;
 
-	/* not a TCP socket in unit tests: then these do nothing */
-	(void)setsockopt(c->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	(void)setsockopt(c->socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof dead_ms);
+	/* not a TCP socket in unit tests: then this does nothing */
+	tcp_set_up(c->socket, c->o->idle_timeout_s);
 	r = prepare(c, e);
 	if (!r)
 		r = accept_until(c, deadline_ms, e);

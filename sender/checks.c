@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "progress.h"
 #include "report.h"
+#include "route.h"
 
 static const char *const level_words[] = { "ok", "warning", "critical" };
 
@@ -170,12 +171,12 @@ static void sector_size(struct move *m, struct finding *f)
 /* 0 when the receiver of the invite answers there. */
 static int try_address(struct move *m, const struct address *a, struct err *e)
 {
-	struct link_options lo = {
-		.addresses = a, .n_addresses = 1, .limit = &m->limit, .wire_bytes = &m->gauge.wire
-	};
+	struct link_options lo = route_link(m);
 	struct link *l = NULL;
 	int r;
 
+	lo.addresses = a;
+	lo.n_addresses = 1;
 	memcpy(lo.spki, m->invite.spki, DIGEST_LEN);
 	r = link_open(&lo, &l, e);
 	if (!r)
@@ -333,9 +334,7 @@ static int load(struct move *m, struct err *e)
 {
 	int r = m->o->invite ? invite_load(m->o->invite, &m->invite, e) : 0;
 
-	if (!r && m->o->to)
-		r = address_parse(m->o->to, &m->to, e);
-	return r;
+	return r ? r : route_find(m, e);
 }
 
 int checks_run(const struct sender_options *o)
@@ -362,5 +361,6 @@ int checks_run(const struct sender_options *o)
 	for (unsigned i = 0; i < m->n_disks; i++)
 		source_close(m->disks[i].source);
 	invite_wipe(&m->invite);
+	proxy_wipe(&m->proxy);
 	return t.n[CHECK_CRITICAL] ? 4 : 0;
 }

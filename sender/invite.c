@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "invite.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -37,33 +36,6 @@ int hex_parse(const char *text, uint8_t *ret, size_t len)
 	return 0;
 }
 
-int address_parse(const char *text, struct address *ret, struct err *e)
-{
-	struct address a = { 0 };
-	uint8_t raw[16];
-	const char *colon = strrchr(text, ':');
-	char *end = NULL;
-
-	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1))
-		return err_set(e, ERR_USAGE, EINVAL, "address '%.80s': HOST:PORT is needed", text);
-	unsigned long port = strtoul(colon + 1, &end, 10);
-	const char *host = text;
-	size_t len = (size_t)(colon - text);
-	if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-		host++;
-		len -= 2;
-	}
-	if (!len || len >= sizeof a.host || !port || port > 65535)
-		return err_set(e, ERR_USAGE, EINVAL, "address '%.80s': no host, or no port", text);
-	memcpy(a.host, host, len);
-	a.port = (uint16_t)port;
-	if (inet_pton(AF_INET, a.host, raw) != 1 && inet_pton(AF_INET6, a.host, raw) != 1)
-		return err_set(e, ERR_USAGE, EINVAL,
-			       "address '%.80s': write it in numbers, IPv6 in brackets", text);
-	*ret = a;
-	return 0;
-}
-
 const struct invite_disk *invite_disk(const struct invite *i, unsigned n)
 {
 	for (unsigned k = 0; k < i->n_disks; k++) {
@@ -79,7 +51,7 @@ static int take_addresses(json_t *list, struct invite *i, struct err *e)
 		return err_set(e, ERR_USAGE, EINVAL, "more than %d addresses", ADDRESSES_MAX);
 	for (size_t k = 0; k < json_array_size(list); k++) {
 		const char *s = json_string_value(json_array_get(list, k));
-		int r = address_parse(s ? s : "", &i->addresses[k], e);
+		int r = address_parse(s ? s : "", 0, &i->addresses[k], e);
 		if (r)
 			return r;
 	}

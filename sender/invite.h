@@ -9,15 +9,11 @@
 #ifndef SENDER_INVITE_H
 #define SENDER_INVITE_H
 
+#include "address.h"
 #include "pairing.h"
 
 #define INVITE_BYTES_MAX (64 * KIB)
 #define ADDRESSES_MAX 16
-
-struct address {
-	char host[64]; /* numeric, without brackets */
-	uint16_t port;
-};
 
 struct invite_disk {
 	unsigned n;
@@ -26,7 +22,7 @@ struct invite_disk {
 };
 
 struct invite {
-	struct address addresses[ADDRESSES_MAX];
+	struct address addresses[ADDRESSES_MAX]; /* in numbers: the receiver knows its own */
 	unsigned n_addresses;
 	uint8_t spki[DIGEST_LEN];
 	uint8_t ticket[TICKET_LEN]; /* shown to people; what is proved is made from the code */
@@ -42,8 +38,6 @@ int invite_parse(const char *text, size_t len, struct invite *ret, struct err *e
 int invite_load(const char *path, struct invite *ret, struct err *e);
 void invite_wipe(struct invite *i);
 
-/* "127.0.0.1:8443", "[::1]:443"; numeric only, so that no resolver decides who is trusted. */
-int address_parse(const char *text, struct address *ret, struct err *e);
 /* NULL when the task has no disk ${n}. */
 const struct invite_disk *invite_disk(const struct invite *i, unsigned n);
 

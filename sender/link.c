@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,12 +14,11 @@
 #include "base/log.h"
 #include "clock.h"
 #include "frame_decoder.h"
+#include "tcp.h"
 #include "tls.h"
 
-#define CONNECT_MS 10000
 #define HANDSHAKE_MS 15000
-#define PING_MS 15000
-#define DEAD_MS 60000
+#define PINGS 4     /* so many go out before a silent peer is taken for dead */
 #define TICK_MS 200 /* how long a wait may be deaf to the stop flag */
 #define TICK_NS (TICK_MS * UINT64_C(1000000))
 #define WIRE_BATCH ((size_t)(256 * KIB))
@@ -37,7 +33,7 @@ struct link {
 	int fd, wakefd;
 	SSL *ssl;
 	struct link_options o;
-	char where[96];
+	char where[DIAL_WHERE_MAX];
 	struct pairing_channel channel;
 	struct msg_hello hello;
 	uint8_t *wire; /* encrypted, not yet given to the kernel: [wire_at, wire_len) */
@@ -116,9 +112,14 @@ static bool wait_for(struct link *l, short events, int timeout_ms)
 	return read(l->wakefd, &drop, sizeof drop) == (ssize_t)sizeof drop;
 }
 
+static uint64_t dead_ms(const struct link *l)
+{
+	return l->o.dead_s * UINT64_C(1000);
+}
+
 static int lost(struct link *l, int sys, const char *what, struct err *e)
 {
-	return err_set(e, ERR_NET, sys, "connection to %s %s", l->where, what);
+	return err_set(e, ERR_NET, sys, "connection to %.200s %s", l->where, what);
 }
 
 /* Waits until ${len} bytes may go, in pieces that see the stop flag. */
@@ -166,7 +167,7 @@ static int drain(struct link *l, struct err *e)
 			return -EINTR;
 		if (!blocked_since)
 			blocked_since = clock_ns();
-		if (clock_ns() - blocked_since > DEAD_MS * UINT64_C(1000000))
+		if (clock_ns() - blocked_since > dead_ms(l) * UINT64_C(1000000))
 			return lost(l, ETIMEDOUT, "takes nothing", e);
 		(void)wait_for(l, POLLOUT, TICK_MS);
 	}
@@ -362,9 +363,9 @@ static int keep_alive(struct link *l, struct err *e)
 	struct frame f = { .kind = FRAME_PING, .disk = FRAME_NO_DISK };
 	uint64_t now = clock_ms();
 
-	if (now - l->heard_ms > DEAD_MS)
+	if (now - l->heard_ms > dead_ms(l))
 		return lost(l, ETIMEDOUT, "is silent", e);
-	if (now - l->said_ms < PING_MS)
+	if (now - l->said_ms < dead_ms(l) / PINGS)
 		return 0;
 	int r = link_put(l, &f, zeros, sizeof zeros, NULL, 0, e);
 	return r ? r : drain(l, e);
@@ -439,40 +440,6 @@ void link_wake(struct link *l)
 }
 
 /* ---- opening ---- */
-
-static int connect_to(struct link *l, const struct address *a, struct err *e)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(a->port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
-	bool six = strchr(a->host, ':') != NULL;
-	const void *sa = six ? (const void *)&v6 : &v4;
-	socklen_t len = six ? sizeof v6 : sizeof v4;
-	int one = 1, failed = 0;
-	socklen_t failed_len = sizeof failed;
-
-	(void)snprintf(l->where, sizeof l->where, six ? "[%s]:%u" : "%s:%u", a->host, a->port);
-	(void)inet_pton(six ? AF_INET6 : AF_INET, a->host,
-			six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr);
-	scoped(close_fdp) int fd =
-	    socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(e, ERR_NET, errno, "socket");
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (connect(fd, sa, len) && errno != EINPROGRESS)
-		return err_set(e, ERR_NET, errno, "connect to %s", l->where);
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	uint64_t end = clock_ms() + CONNECT_MS;
-	while (!poll(&p, 1, TICK_MS)) {
-		if (stopped(l, e))
-			return -EINTR;
-		if (clock_ms() > end)
-			return err_set(e, ERR_NET, ETIMEDOUT, "connect to %s", l->where);
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &failed_len) || failed)
-		return err_set(e, ERR_NET, failed ? failed : errno, "connect to %s", l->where);
-	l->fd = take_fd(&fd);
-	return 0;
-}
 
 static int handshake(struct link *l, struct err *e)
 {
@@ -568,16 +535,19 @@ static int read_hello(struct link *l, struct err *e)
 	return 0;
 }
 
-static int open_one(const struct link_options *o, const struct address *a, SSL_CTX *ctx,
-		    struct link **ret, struct err *e)
+/* Owns ${fd}, also on failure. */
+static int open_over(const struct link_options *o, int fd, const char *where, SSL_CTX *ctx,
+		     struct link **ret, struct err *e)
 {
+	scoped(close_fdp) int own = fd;
 	int r;
 
 	scoped(link_closep) struct link *l = calloc(1, sizeof *l);
 	if (!l)
 		return err_set(e, ERR_SYS, ENOMEM, "connection");
-	l->fd = -1;
+	l->fd = take_fd(&own);
 	l->o = *o;
+	(void)snprintf(l->where, sizeof l->where, "%s", where);
 	l->wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	l->wire = malloc(WIRE_ROOM);
 	l->in = malloc(READ_ROOM);
@@ -586,9 +556,7 @@ static int open_one(const struct link_options *o, const struct address *a, SSL_C
 		return err_set(e, ERR_SYS, ENOMEM, "connection");
 	frame_decoder_init(&l->decoder);
 	l->heard_ms = l->said_ms = clock_ms();
-	r = connect_to(l, a, e);
-	if (!r)
-		r = set_up_tls(l, ctx, e);
+	r = set_up_tls(l, ctx, e);
 	if (!r)
 		r = handshake(l, e);
 	if (!r)
@@ -601,24 +569,47 @@ static int open_one(const struct link_options *o, const struct address *a, SSL_C
 	return 0;
 }
 
+/* The next address is for one that cannot be reached, not for one that says no. */
+static int open_any(const struct link_options *o, struct dial *d, SSL_CTX *ctx, struct link **ret,
+		    struct err *e)
+{
+	char where[DIAL_WHERE_MAX];
+	int r, fd;
+
+	for (;;) {
+		struct err none = { 0 };
+
+		r = dial_next(d, &fd, where, &none);
+		if (r) { /* what answered, but wrongly, says more than what did not answer */
+			if (e->kind == ERR_NONE || (none.kind != ERR_NONE && none.kind != ERR_NET))
+				*e = none;
+			return r;
+		}
+		err_clear(e);
+		r = open_over(o, fd, where, ctx, ret, e);
+		if (!r || e->kind != ERR_NET)
+			return r;
+	}
+}
+
 int link_open(const struct link_options *o, struct link **ret, struct err *e)
 {
-	int r = -EINVAL;
+	const struct dial_options d = { .targets = o->addresses,
+					.n_targets = o->n_addresses,
+					.proxy = o->proxy,
+					.no_proxy = o->no_proxy,
+					.dead_s = o->dead_s,
+					.stop = o->stop };
+	scoped(dial_closep) struct dial *dial = NULL;
+	struct err why = { 0 };
+	int r = dial_open(&d, &dial, &why);
+	SSL_CTX *ctx = r ? NULL : tls_context(false, &why);
 
-	if (!o->n_addresses)
-		return err_set(e, ERR_USAGE, EINVAL,
-			       "the invite names no address: give --to HOST:PORT");
-	SSL_CTX *ctx = tls_context(false, e);
-	if (!ctx)
-		return -EIO;
-	for (unsigned i = 0; i < o->n_addresses; i++) {
-		/* The next address is for one that cannot be reached, not for one that says no. */
-		err_clear(e);
-		r = open_one(o, &o->addresses[i], ctx, ret, e);
-		if (!r || !e || e->kind != ERR_NET)
-			break;
-	}
+	if (!r)
+		r = ctx ? open_any(o, dial, ctx, ret, &why) : -EIO;
 	SSL_CTX_free(ctx);
+	if (r && e && e->kind == ERR_NONE)
+		*e = why;
 	return r;
 }
 
@@ -650,6 +641,11 @@ const struct msg_hello *link_hello(const struct link *l)
 const char *link_where(const struct link *l)
 {
 	return l->where;
+}
+
+const char *link_congestion(const struct link *l, char buf[static TCP_CONGESTION_ROOM])
+{
+	return tcp_congestion(l->fd, buf);
 }
 
 struct link_load link_load(const struct link *l)

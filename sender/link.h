@@ -6,8 +6,8 @@
  *         writes; link_flush() sends the rest. Nothing raises SIGPIPE.
  * Trust   link_open() returns only after the receiver's SPKI digest equals the one that is wanted
  *         (ERR_AUTH "wrong-pin"); there is no CA.
- * Life    PING goes out after 15 s without a word from us; a peer silent for 60 s is lost
- *         (ERR_NET). PING of the peer is answered here.
+ * Life    a peer that is silent for dead_s is lost (ERR_NET), be it gone or stuck; PING goes out
+ *         after a quarter of that without a word from us. PING of the peer is answered here.
  * Errors  ERR_NET lost, ERR_PEER contract broken, and what an ERROR frame of the peer means.
  * Threads one link belongs to one thread; wire_bytes and limit are shared.
  */
@@ -16,15 +16,19 @@
 
 #include <stdatomic.h>
 
-#include "invite.h"
+#include "dial.h"
 #include "limit.h"
 #include "pairing.h"
+#include "tcp.h"
 
 struct link;
 
 struct link_options {
-	const struct address *addresses; /* tried in order */
+	const struct address *addresses; /* dial.h says in which order */
 	unsigned n_addresses;
+	const struct proxy *proxy; /* borrowed, as in dial_options */
+	const char *no_proxy;
+	unsigned dead_s;
 	uint8_t spki[DIGEST_LEN];
 	struct limit *limit;          /* borrowed for the link's life */
 	_Atomic uint64_t *wire_bytes; /* TLS bytes sent; borrowed */
@@ -43,8 +47,11 @@ static inline void link_closep(struct link **l)
 
 const struct pairing_channel *link_channel(const struct link *l);
 const struct msg_hello *link_hello(const struct link *l);
-/* "127.0.0.1:8443": for words. */
+/* "127.0.0.1:8443", "127.0.0.1:8443 through http://10.0.0.1:3128": for words. */
 const char *link_where(const struct link *l);
+
+/* The kernel's word for how it fills the line: "bbr"; returns ${buf}. */
+const char *link_congestion(const struct link *l, char buf[static TCP_CONGESTION_ROOM]);
 
 /* Queues one frame: header, ${a}, ${b}; f->length is filled here. Blocks while the buffer is full.
  */

@@ -14,6 +14,7 @@
 #include "facts.h"
 #include "freeze.h"
 #include "report.h"
+#include "route.h"
 #include "transfer.h"
 
 #define SEAL_TRIES 3
@@ -53,6 +54,7 @@ static void move_free(struct move *m)
 	}
 	store_close(m->store);
 	invite_wipe(&m->invite);
+	proxy_wipe(&m->proxy);
 	free(m->facts);
 	free(m);
 }
@@ -99,8 +101,8 @@ static int prepare(struct move *m, struct err *e)
 {
 	int r = invite_load(m->o->invite, &m->invite, e);
 
-	if (!r && m->o->to)
-		r = address_parse(m->o->to, &m->to, e);
+	if (!r)
+		r = route_find(m, e);
 	if (!r)
 		r = choose_disks(m, e);
 	if (!r)

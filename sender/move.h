@@ -51,6 +51,9 @@ struct move {
 	const struct sender_options *o;
 	struct invite invite;
 	struct address to; /* --to */
+	struct proxy proxy;
+	const char *no_proxy;                 /* of the environment, or NULL */
+	char congestion[TCP_CONGESTION_ROOM]; /* of the session's connection */
 	struct store *store;
 	char *facts;                       /* JSON text, at most FACTS_MAX */
 	struct move_disk disks[DISKS_MAX]; /* by rising number */

@@ -22,7 +22,10 @@ static const char help_text[] =
     "Options:\n"
     "  --invite FILE      what 'receiverctl pair --out FILE' wrote\n"
     "  --disk SRC[=N]     this disk or image as disk N of the task; may be repeated\n"
-    "  --to HOST:PORT     the receiver's numeric address, instead of the invite's\n"
+    "  --to HOST:PORT     the receiver's address or name, instead of the invite's\n"
+    "  --proxy URL        http://[USER@]HOST:PORT, socks5://[USER@]HOST:PORT, or env\n"
+    "  --proxy-password-file FILE  its first line; mode 0600\n"
+    "  --dead-after SECONDS  a receiver silent for so long is gone (default 60)\n"
     "  --state DIR        key, pin and digests of this move (default: INVITE.state)\n"
     "  --facts FILE       facts of the machine that an image came from\n"
     "  --limit RATE       bytes a second on the wire: 12Mbit, 10M, 500K\n"
@@ -163,6 +166,28 @@ static int add_disk(struct sender_options *o, const char *text, struct err *e)
 	return 0;
 }
 
+/* "http://user:password@host": ps shows the command line to everybody. */
+static void hide_password(char *url)
+{
+	char *at = strrchr(url, '@'), *colon = strstr(url, "://");
+
+	colon = colon ? strchr(colon + 3, ':') : NULL;
+	if (at && colon && colon < at)
+		memset(colon + 1, '*', (size_t)(at - colon - 1));
+}
+
+static int set_proxy(struct sender_options *o, char *url, struct err *e)
+{
+	int r = 0;
+
+	o->proxy_env = !strcmp(url, "env");
+	o->proxy.kind = PROXY_NONE;
+	if (!o->proxy_env)
+		r = proxy_parse(url, &o->proxy, e);
+	hide_password(url);
+	return r;
+}
+
 static int set_codec(struct sender_options *o, const char *text, struct err *e)
 {
 	static const char *const words[] = { "auto", "raw", "lz4", "zstd" };
@@ -201,6 +226,9 @@ enum {
 	OPT_INVITE = 256,
 	OPT_DISK,
 	OPT_TO,
+	OPT_PROXY,
+	OPT_PROXY_PASSWORD_FILE,
+	OPT_DEAD_AFTER,
 	OPT_STATE,
 	OPT_FACTS,
 	OPT_LIMIT,
@@ -222,6 +250,9 @@ static const struct option long_options[] = {
 	{ "invite", required_argument, NULL, OPT_INVITE },
 	{ "disk", required_argument, NULL, OPT_DISK },
 	{ "to", required_argument, NULL, OPT_TO },
+	{ "proxy", required_argument, NULL, OPT_PROXY },
+	{ "proxy-password-file", required_argument, NULL, OPT_PROXY_PASSWORD_FILE },
+	{ "dead-after", required_argument, NULL, OPT_DEAD_AFTER },
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "facts", required_argument, NULL, OPT_FACTS },
 	{ "limit", required_argument, NULL, OPT_LIMIT },
@@ -276,6 +307,13 @@ static int set_value(struct sender_options *o, int opt, const char *arg, struct 
 	case OPT_TO:
 		o->to = arg;
 		return 0;
+	case OPT_PROXY:
+		return set_proxy(o, optarg, e);
+	case OPT_PROXY_PASSWORD_FILE:
+		o->proxy_password_file = arg;
+		return 0;
+	case OPT_DEAD_AFTER:
+		return small_number("--dead-after", arg, 5, 600, &o->dead_s, e);
 	case OPT_STATE:
 		o->state = arg;
 		return 0;
@@ -328,6 +366,8 @@ static int check_use(const struct sender_options *o, struct err *e)
 			       "--invite FILE is needed: 'receiverctl pair --out FILE' writes it");
 	if (o->once && o->command != CMD_PUSH)
 		return err_set(e, ERR_USAGE, EINVAL, "--once belongs to push");
+	if (o->proxy_password_file && !o->proxy_env && o->proxy.kind == PROXY_NONE)
+		return err_set(e, ERR_USAGE, EINVAL, "--proxy-password-file belongs to --proxy");
 	if (o->final && o->command != CMD_SYNC)
 		return err_set(e, ERR_USAGE, EINVAL, "--final belongs to sync");
 	return 0;
@@ -338,6 +378,7 @@ int options_parse(int argc, char **argv, struct sender_options *ret, struct err 
 	struct sender_options o = { .limit = UINT64_MAX,
 				    .connections = 2,
 				    .retry_s = 60,
+				    .dead_s = 60,
 				    .freeze_s = 600,
 				    .codec_level = 1 };
 	int c, r;

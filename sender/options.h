@@ -3,7 +3,8 @@
  * options.h - the command line of transit-send, parsed once and const after
  *
  * Source  docs/man/transit-send.1. Every number has a range; a zero never means "no limit".
- * Owner   strings are borrowed from argv.
+ * Owner   strings are borrowed from argv. The password of a proxy is copied, and overwritten in
+ *         argv, where every user of the machine can read it.
  */
 #ifndef SENDER_OPTIONS_H
 #define SENDER_OPTIONS_H
@@ -14,6 +15,7 @@
 #include "base/err.h"
 #include "codec.h"
 #include "frame.h"
+#include "proxy.h"
 
 enum sender_command {
 	CMD_NONE, /* --help or --version alone */
@@ -51,12 +53,16 @@ struct sender_options {
 	int codec_level; /* of zstd */
 	enum digest_choice digest;
 	const char *invite, *state, *facts;
-	const char *to; /* HOST:PORT instead of the invite's addresses */
+	const char *to;     /* HOST:PORT instead of the invite's addresses */
+	struct proxy proxy; /* PROXY_NONE when none was named */
+	bool proxy_env;     /* --proxy env: ask the environment */
+	const char *proxy_password_file;
 	struct disk_map disks[DISKS_MAX];
 	unsigned n_disks;
 	uint64_t limit;       /* wire bytes a second; UINT64_MAX when there is none */
 	unsigned connections; /* 1..CONNECTIONS_MAX */
 	unsigned retry_s;     /* how long a lost connection is tried again; 0: not */
+	unsigned dead_s;      /* a receiver silent for so long is gone */
 	unsigned freeze_s;    /* longest time a file system stays frozen */
 };
 

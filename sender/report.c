@@ -87,6 +87,7 @@ static json_t *freeze_json(const struct freeze_report *f)
 static void print_json(const struct report *r, const struct err *e)
 {
 	const struct move *m = r->m;
+	char proxy[PROXY_TEXT_MAX];
 	uint64_t source = 0;
 	json_t *o = json_object();
 
@@ -108,6 +109,10 @@ static void print_json(const struct report *r, const struct err *e)
 	set_number(o, "bytes_sent_plain", atomic_load(&m->gauge.plain));
 	set_number(o, "bytes_sent_twice", atomic_load(&m->gauge.twice));
 	set_number(o, "bytes_wire", atomic_load(&m->gauge.wire));
+	set(o, "proxy",
+	    m->proxy.kind == PROXY_NONE ? NULL
+					: json_string(proxy_text(&m->proxy, proxy, sizeof proxy)));
+	set(o, "congestion", m->congestion[0] ? json_string(m->congestion) : NULL);
 	set(o, "seconds", json_real(r->seconds));
 	set(o, "verified", json_boolean(m->verified));
 	if (m->sealed)

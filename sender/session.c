@@ -8,22 +8,15 @@
 #include <openssl/crypto.h>
 
 #include "base/log.h"
+#include "route.h"
 
 /* The receiver may start a writer and check its journal before it answers. */
 #define ANSWER_MS 55000
 
 static int connect_link(struct move *m, struct link **ret, struct err *e)
 {
-	struct link_options lo = { .addresses = m->invite.addresses,
-				   .n_addresses = m->invite.n_addresses,
-				   .limit = &m->limit,
-				   .wire_bytes = &m->gauge.wire,
-				   .stop = m->stop };
+	struct link_options lo = route_link(m);
 
-	if (m->o->to) {
-		lo.addresses = &m->to;
-		lo.n_addresses = 1;
-	}
 	/* Once paired, only the pin counts; before, what the invite says. */
 	memcpy(lo.spki, m->store->paired ? m->store->spki : m->invite.spki, DIGEST_LEN);
 	return link_open(&lo, ret, e);
@@ -162,12 +155,13 @@ int session_open(struct move *m, struct session *ret, struct err *e)
 	if (!r)
 		r = login(m, s.link, LOGIN_SESSION, 0, &w, e);
 	if (!r) {
+		(void)link_congestion(s.link, m->congestion);
 		s.epoch = w.epoch;
 		s.block_size = w.block_size;
 		s.disks = w.disks;
 		s.state = w.state;
-		log_debug("session", "epoch %llu, task %s", (unsigned long long)w.epoch,
-			  task_state_word(w.state));
+		log_debug("session", "epoch %llu, task %s, congestion control %s",
+			  (unsigned long long)w.epoch, task_state_word(w.state), m->congestion);
 		r = send_facts(m, s.link, e);
 	}
 	if (r) {

@@ -8,6 +8,7 @@
 
 #undef err_set /* the functions themselves, see err.h */
 #undef err_refuse
+#undef err_named
 
 static void __attribute__((format(printf, 5, 0)))
 fill(struct err *e, enum err_kind kind, int sys, const char *name, const char *fmt, va_list ap)
@@ -44,6 +45,16 @@ int err_refuse(struct err *e, const char *name, int sys, const char *fmt, ...)
 	fill(e, ERR_REFUSED, sys, name, fmt, ap);
 	va_end(ap);
 	return sys ? -sys : -EPERM;
+}
+
+int err_named(struct err *e, enum err_kind kind, const char *name, int sys, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fill(e, kind, sys, name, fmt, ap);
+	va_end(ap);
+	return sys ? -sys : -EIO;
 }
 
 int err_under(struct err *e, int r, const char *fmt, ...)

@@ -42,11 +42,15 @@ int err_set(struct err *e, enum err_kind kind, int sys, const char *fmt, ...)
 int err_refuse(struct err *e, const char *name, int sys, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* As err_set, with a stable name for what is no refusal: "proxy-unreachable". */
+int err_named(struct err *e, enum err_kind kind, const char *name, int sys, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
 /* Puts "what: " before the text that is there; returns ${r}, the code that rises. */
 int err_under(struct err *e, int r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #ifdef __clang_analyzer__
-/* It sees no body of these two: without this it walks on as if the error were success. */
+/* It sees no body of these three: without this it walks on as if the error were success. */
 static inline int err_negative(int r)
 {
 	return r < 0 ? r : -EIO;
@@ -54,6 +58,7 @@ static inline int err_negative(int r)
 
 #define err_set(...) err_negative(err_set(__VA_ARGS__))
 #define err_refuse(...) err_negative(err_refuse(__VA_ARGS__))
+#define err_named(...) err_negative(err_named(__VA_ARGS__))
 #endif
 
 void err_clear(struct err *e);
