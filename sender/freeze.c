@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "clock.h"
 #include "sysfs.h"
 
 #define WATCH_TIMED_OUT 3
@@ -133,6 +134,15 @@ static const char *why_not(int sys)
 	}
 }
 
+/* While everything still runs: what is written here is not written in the frozen time. */
+static void sync_all(const struct freeze *f)
+{
+	for (unsigned i = 0; i < f->n; i++) {
+		if (f->fds[i] >= 0)
+			(void)syncfs(f->fds[i]);
+	}
+}
+
 static void freeze_one(struct freeze *f, unsigned i, struct freeze_point *p)
 {
 	/* Said before it is done: killed in between, the child thaws once too often, not too
@@ -204,6 +214,7 @@ int freeze_begin(struct move *m, struct freeze **ret, struct freeze_report *repo
 	}
 	f->shared = shared;
 	open_points(f, v, find_mounts(m, v, FREEZE_MAX), report);
+	sync_all(f);
 	r = detach_tables(m, true, e);
 	if (!r)
 		r = start_watcher(f, e);
@@ -212,6 +223,7 @@ int freeze_begin(struct move *m, struct freeze **ret, struct freeze_report *repo
 		freeze_free(f);
 		return r;
 	}
+	report->began_ms = clock_ms();
 	for (unsigned i = 0; i < f->n; i++) {
 		if (f->fds[i] < 0)
 			(void)snprintf(report->points[i].why, sizeof report->points[i].why,

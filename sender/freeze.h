@@ -24,6 +24,7 @@ struct freeze_point {
 struct freeze_report {
 	struct freeze_point points[FREEZE_MAX];
 	unsigned n;
+	uint64_t began_ms; /* clock_ms() when the first was frozen */
 };
 
 struct freeze;

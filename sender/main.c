@@ -11,13 +11,12 @@
 #include "checks.h"
 #include "choose.h"
 #include "clock.h"
+#include "converge.h"
 #include "facts.h"
-#include "freeze.h"
+#include "final.h"
 #include "report.h"
 #include "route.h"
 #include "transfer.h"
-
-#define SEAL_TRIES 3
 
 static atomic_bool stop_flag;
 
@@ -52,6 +51,7 @@ static void move_free(struct move *m)
 		table_close(m->disks[i].table);
 		source_close(m->disks[i].source);
 	}
+	rounds_free(&m->log);
 	store_close(m->store);
 	invite_wipe(&m->invite);
 	proxy_wipe(&m->proxy);
@@ -118,78 +118,8 @@ static int prepare(struct move *m, struct err *e)
 				: facts_make(m, &m->facts, e);
 	limit_init(&m->limit, m->o->limit, clock_ns());
 	m->stop = &stop_flag;
+	rounds_init(&m->log);
 	return r;
-}
-
-/* True when every source is an image file that nobody touched since its last round began. */
-static bool nothing_changed(const struct move *m)
-{
-	uint64_t now[4];
-
-	for (unsigned i = 0; i < m->n_disks; i++) {
-		const struct move_disk *d = &m->disks[i];
-
-		if (!d->stamped || !source_stamp(d->source, now) ||
-		    memcmp(now, d->stamp, sizeof now) != 0)
-			return false;
-	}
-	return m->rounds > 0;
-}
-
-static void say_frozen(const struct freeze_report *f)
-{
-	for (unsigned i = 0; i < f->n; i++) {
-		if (!f->points[i].frozen)
-			log_warn("%s (%s) is not frozen: %s", f->points[i].point, f->points[i].type,
-				 f->points[i].why);
-	}
-}
-
-/* The round whose content is sealed: everything that can stand still does. */
-static int quiet_round(struct transfer *t, struct freeze_report *report, struct err *e)
-{
-	struct freeze *f = NULL;
-	struct err thaw = { 0 };
-	int r, back;
-
-	if (!t->m->o->no_freeze) {
-		r = freeze_begin(t->m, &f, report, e);
-		if (r)
-			return r;
-	}
-	t->silent = f && !isatty(STDERR_FILENO);
-	t->frozen = f;
-	r = transfer_round(t, e);
-	back = freeze_end(f, &thaw);
-	t->silent = false;
-	t->frozen = NULL;
-	if (f)
-		say_frozen(report);
-	if (!back)
-		return r;
-	*e = thaw; /* it is why the round ended, too */
-	return back;
-}
-
-static int final_rounds(struct transfer *t, struct freeze_report *report, struct err *e)
-{
-	bool verified = false;
-
-	for (int i = 0; i < SEAL_TRIES; i++) {
-		int r = 0;
-
-		if (i || !nothing_changed(t->m))
-			r = quiet_round(t, report, e);
-		if (!r)
-			r = transfer_seal(t, &verified, e);
-		if (r || verified)
-			return r;
-		log_warn("the receiver found blocks that differ: they are sent again");
-	}
-	return err_set(e, ERR_DISK, EIO,
-		       "blocks still differ after %d rounds: 'receiverctl verify' names them; look "
-		       "at the target disk and the source's memory",
-		       SEAL_TRIES);
 }
 
 static int send_all(struct move *m, struct freeze_report *report, struct err *e)
@@ -199,10 +129,12 @@ static int send_all(struct move *m, struct freeze_report *report, struct err *e)
 	int r = 0;
 
 	transfer_init(&t, m, &stop_flag);
-	if (!m->o->final)
-		r = transfer_round(&t, e);
+	if (m->o->until_converged)
+		r = converge_run(&t, e);
+	else if (!m->o->final)
+		r = transfer_measured_round(&t, e);
 	if (!r && final)
-		r = final_rounds(&t, report, e);
+		r = final_run(&t, report, e);
 	transfer_close(&t, !r || e->kind == ERR_NET);
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "limit.h"
 #include "link.h"
 #include "options.h"
+#include "rounds.h"
 #include "source.h"
 #include "store.h"
 #include "table.h"
@@ -31,6 +32,8 @@ struct gauge {
 	_Atomic uint64_t plain; /* plain bytes of data blocks sent */
 	_Atomic uint64_t twice; /* of those, sent before with the same content */
 	_Atomic uint64_t read;  /* bytes read from the sources */
+	_Atomic uint64_t
+	    settle_ms; /* of this round: the longest wait for the last durable blocks */
 	struct disk_gauge disk[DISKS_MAX];
 };
 
@@ -62,8 +65,10 @@ struct move {
 	struct gauge gauge;
 	const atomic_bool *stop;
 	unsigned rounds;
+	struct rounds log;
 	bool verified;
 	bool sealed;
+	uint64_t sealed_ms;              /* clock_ms() when the last seal had gone out */
 	uint8_t seal_digest[DIGEST_LEN]; /* SHA-256 of the signed statement */
 };
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static const char help_text[] =
     "  check     what stands in the way of a move: each finding with a level and a fix\n"
     "  push      send everything that the receiver does not have yet\n"
     "  sync      another round: send what changed since\n"
-    "  estimate  (not in this version)\n"
+    "  estimate  measure the line and the source: time of the rounds, and downtime\n"
     "  stage     (not in this version)\n"
     "\n"
     "Options:\n"
@@ -38,6 +39,15 @@ static const char help_text[] =
     "  --final            sync: freeze file systems, seal, and wait for the verification\n"
     "  --no-freeze        with --final or --once: do not freeze file systems\n"
     "  --freeze-limit SECONDS  thaw after this time at the latest (default 600)\n"
+    "  --until-converged  sync: rounds until another one would not help\n"
+    "  --max-downtime TIME  with --final or --until-converged: 30s, 5m or 1h; refuse, or\n"
+    "                     go on with rounds, while a final one would take longer\n"
+    "  --max-rounds N     with --until-converged: 1 to 1000 (default 10)\n"
+    "  --pause-between TIME  with --until-converged: from the end of a round to the next\n"
+    "  --converged-below BYTES  with --until-converged: a round that changed no more is\n"
+    "                     the last one (default 16M)\n"
+    "  --seconds N        estimate: how long the line is measured, 1 to 60 (default 5)\n"
+    "  --seed N           estimate: the same blocks of the source are looked at again\n"
     "  --json             facts as JSON on standard output\n"
     "  --quiet            no progress\n"
     "  --help, --version\n"
@@ -82,6 +92,42 @@ static int small_number(const char *what, const char *text, unsigned min, unsign
 	if (!r)
 		*ret = (unsigned)v;
 	return r;
+}
+
+#define SECONDS_MAX 86400
+
+/* "30s", "5m", "1h", "30": seconds, up to a day. */
+static int seconds(const char *what, const char *text, unsigned min, unsigned *ret, struct err *e)
+{
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits;
+	unsigned long long v = digits && digits < 7 ? strtoull(text, NULL, 10) : ULLONG_MAX;
+	unsigned each = !strcmp(unit, "h") ? 3600 : !strcmp(unit, "m") ? 60 : 1;
+
+	if (v > SECONDS_MAX || v * each > SECONDS_MAX || v * each < min ||
+	    (each == 1 && *unit && strcmp(unit, "s") != 0))
+		return err_set(e, ERR_USAGE, EINVAL, "%s '%s': write 30s, 5m or 1h, %us to 24h",
+			       what, text, min);
+	*ret = (unsigned)(v * each);
+	return 0;
+}
+
+/* "16M", "500K", "0": bytes, up to a tebibyte. */
+static int some_bytes(const char *what, const char *text, uint64_t *ret, struct err *e)
+{
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits;
+	uint64_t v = digits && digits < 14 ? strtoull(text, NULL, 10) : UINT64_MAX;
+	uint64_t each = !strcmp(unit, "G")   ? GIB
+			: !strcmp(unit, "M") ? MIB
+			: !strcmp(unit, "K") ? KIB
+					     : 1;
+
+	if ((each == 1 && *unit) || !checked_mul(v, each, &v) || v > 1024 * GIB)
+		return err_set(e, ERR_USAGE, EINVAL, "%s '%s': write 16M, 500K or 0, at most 1024G",
+			       what, text);
+	*ret = v;
+	return 0;
 }
 
 int options_rate(const char *text, uint64_t *ret, struct err *e)
@@ -240,6 +286,13 @@ enum {
 	OPT_FINAL,
 	OPT_NO_FREEZE,
 	OPT_FREEZE_LIMIT,
+	OPT_UNTIL_CONVERGED,
+	OPT_MAX_DOWNTIME,
+	OPT_MAX_ROUNDS,
+	OPT_PAUSE_BETWEEN,
+	OPT_CONVERGED_BELOW,
+	OPT_SECONDS,
+	OPT_SEED,
 	OPT_JSON,
 	OPT_QUIET,
 	OPT_HELP,
@@ -264,6 +317,13 @@ static const struct option long_options[] = {
 	{ "final", no_argument, NULL, OPT_FINAL },
 	{ "no-freeze", no_argument, NULL, OPT_NO_FREEZE },
 	{ "freeze-limit", required_argument, NULL, OPT_FREEZE_LIMIT },
+	{ "until-converged", no_argument, NULL, OPT_UNTIL_CONVERGED },
+	{ "max-downtime", required_argument, NULL, OPT_MAX_DOWNTIME },
+	{ "max-rounds", required_argument, NULL, OPT_MAX_ROUNDS },
+	{ "pause-between", required_argument, NULL, OPT_PAUSE_BETWEEN },
+	{ "converged-below", required_argument, NULL, OPT_CONVERGED_BELOW },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -282,6 +342,9 @@ static void set_flag(struct sender_options *o, int opt)
 		break;
 	case OPT_NO_FREEZE:
 		o->no_freeze = true;
+		break;
+	case OPT_UNTIL_CONVERGED:
+		o->until_converged = true;
 		break;
 	case OPT_JSON:
 		o->json = true;
@@ -332,6 +395,18 @@ static int set_value(struct sender_options *o, int opt, const char *arg, struct 
 		return small_number("--retry", arg, 0, 86400, &o->retry_s, e);
 	case OPT_FREEZE_LIMIT:
 		return small_number("--freeze-limit", arg, 5, 7200, &o->freeze_s, e);
+	case OPT_MAX_DOWNTIME:
+		return seconds("--max-downtime", arg, 1, &o->max_downtime_s, e);
+	case OPT_MAX_ROUNDS:
+		return small_number("--max-rounds", arg, 1, ROUNDS_MAX, &o->max_rounds, e);
+	case OPT_PAUSE_BETWEEN:
+		return seconds("--pause-between", arg, 0, &o->pause_s, e);
+	case OPT_CONVERGED_BELOW:
+		return some_bytes("--converged-below", arg, &o->converged_below, e);
+	case OPT_SECONDS:
+		return small_number("--seconds", arg, 1, 60, &o->probe_s, e);
+	case OPT_SEED:
+		return number("--seed", arg, 1, UINT64_MAX, &o->seed, e);
 	case OPT_DIGEST:
 		return set_digest(o, arg, e);
 	default:
@@ -355,7 +430,7 @@ static int set_command(struct sender_options *o, const char *word, struct err *e
 /* What only some commands take, and what they cannot do without. */
 static int check_use(const struct sender_options *o, struct err *e)
 {
-	bool sends = o->command == CMD_PUSH || o->command == CMD_SYNC;
+	bool sends = o->command == CMD_PUSH || o->command == CMD_SYNC || o->command == CMD_ESTIMATE;
 
 	if (o->help || o->version)
 		return 0;
@@ -368,6 +443,11 @@ static int check_use(const struct sender_options *o, struct err *e)
 		return err_set(e, ERR_USAGE, EINVAL, "--once belongs to push");
 	if (o->proxy_password_file && !o->proxy_env && o->proxy.kind == PROXY_NONE)
 		return err_set(e, ERR_USAGE, EINVAL, "--proxy-password-file belongs to --proxy");
+	if (o->until_converged && o->command != CMD_SYNC)
+		return err_set(e, ERR_USAGE, EINVAL, "--until-converged belongs to sync");
+	if (o->max_downtime_s && !o->final && !o->until_converged)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--max-downtime goes with --final or --until-converged");
 	if (o->final && o->command != CMD_SYNC)
 		return err_set(e, ERR_USAGE, EINVAL, "--final belongs to sync");
 	return 0;
@@ -380,7 +460,10 @@ int options_parse(int argc, char **argv, struct sender_options *ret, struct err 
 				    .retry_s = 60,
 				    .dead_s = 60,
 				    .freeze_s = 600,
-				    .codec_level = 1 };
+				    .codec_level = 1,
+				    .max_rounds = 10,
+				    .converged_below = 16 * MIB,
+				    .probe_s = 5 };
 	int c, r;
 
 	opterr = 0;

@@ -35,6 +35,7 @@ enum digest_choice {
 
 #define SRC_MAX 256
 #define DISK_BY_ORDER (-1)
+#define ROUNDS_MAX 1000      /* --max-rounds */
 #define LIMIT_MIN (16 * KIB) /* bytes a second: below this no block arrives in time */
 
 struct disk_map {
@@ -45,9 +46,16 @@ struct disk_map {
 struct sender_options {
 	enum sender_command command;
 	bool help, version, json;
-	bool once;      /* push: the final round follows at once */
-	bool final;     /* sync: quiesce, seal, wait for the verification */
-	bool no_freeze; /* final: leave the file systems alone */
+	bool once;                /* push: the final round follows at once */
+	bool final;               /* sync: quiesce, seal, wait for the verification */
+	bool no_freeze;           /* final: leave the file systems alone */
+	bool until_converged;     /* sync: rounds until another one would not help */
+	unsigned max_rounds;      /* of them, 1..1000 */
+	unsigned pause_s;         /* between them */
+	uint64_t converged_below; /* bytes changed in a round: hardly anything */
+	unsigned max_downtime_s;  /* 0: any */
+	unsigned probe_s;         /* estimate: how long the line is measured */
+	uint64_t seed;            /* estimate: of the sample; 0: another each time */
 	bool quiet;
 	enum codec_choice codec;
 	int codec_level; /* of zstd */

@@ -67,6 +67,64 @@ static json_t *disks_json(const struct move *m)
 	return list;
 }
 
+/* JSON knows no "not known" among numbers: null. */
+static void set_known(json_t *o, const char *key, bool known, double v)
+{
+	set(o, key, known ? json_real(v) : json_null());
+}
+
+static json_t *prediction_json(const struct prediction *p)
+{
+	json_t *o = json_object();
+
+	set_known(o, "seconds", !p->missing, p->total_s);
+	set_known(o, "freeze", !p->missing, p->freeze_s);
+	set_known(o, "read", !p->missing, p->read_s);
+	set_known(o, "hash", !p->missing, p->hash_s);
+	set_known(o, "send", !p->missing, p->send_s);
+	set_known(o, "durable", !p->missing, p->settle_s);
+	set_known(o, "seal", !p->missing, p->seal_s);
+	set_known(o, "changed_bytes", !p->missing, p->changed);
+	set(o, "missing", p->missing ? json_string(p->missing) : json_null());
+	return o;
+}
+
+static json_t *rounds_json(const struct rounds *log)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < log->n; i++) {
+		const struct round_record *x = &log->list[i];
+		json_t *o = json_object();
+
+		set_number(o, "round", x->n);
+		set(o, "final", json_boolean(x->final));
+		set(o, "seconds", json_real(x->seconds));
+		set_number(o, "changed_bytes", x->changed);
+		set_number(o, "read_bytes", x->read);
+		set_number(o, "wire_bytes", x->wire);
+		set_known(o, "wire_rate", x->wire_rate > 0, x->wire_rate);
+		set_known(o, "read_rate", x->measured.read_rate > 0, x->measured.read_rate);
+		set_known(o, "change_rate", x->measured.change_known, x->measured.change_rate);
+		set(o, "downtime", prediction_json(&x->at_once));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *downtime_json(const struct move *m)
+{
+	const struct rounds *log = &m->log;
+	json_t *o = json_object();
+
+	set_known(o, "predicted", log->predicted_s >= 0, log->predicted_s);
+	set_known(o, "limit", m->o->max_downtime_s > 0, m->o->max_downtime_s);
+	set_known(o, "seconds", log->downtime_s >= 0, log->downtime_s);
+	set_known(o, "frozen", log->frozen_s >= 0, log->frozen_s);
+	set_known(o, "verify", log->verify_s >= 0, log->verify_s);
+	return o;
+}
+
 static json_t *freeze_json(const struct freeze_report *f)
 {
 	json_t *list = json_array();
@@ -103,6 +161,10 @@ static void print_json(const struct report *r, const struct err *e)
 		set(o, "error", j);
 	}
 	set_number(o, "rounds", m->rounds);
+	set(o, "rounds_list", rounds_json(&m->log));
+	set(o, "converged", m->log.stopped ? json_string(m->log.stopped) : json_null());
+	if (r->final)
+		set(o, "downtime", downtime_json(m));
 	set(o, "disks", disks_json(m));
 	set_number(o, "bytes_source", source);
 	set_number(o, "bytes_read", atomic_load(&m->gauge.read));
@@ -145,6 +207,12 @@ static void print_text(const struct report *r)
 		     progress_bytes(a, sizeof a, atomic_load(&m->gauge.wire)),
 		     progress_time(b, sizeof b, (uint64_t)(r->seconds + 0.5)),
 		     progress_bytes(c, sizeof c, atomic_load(&m->gauge.read)));
+	if (m->log.downtime_s >= 0) {
+		(void)printf("downtime %.1f s until everything was sealed", m->log.downtime_s);
+		if (m->log.predicted_s >= 0)
+			(void)printf(", predicted %.1f s", m->log.predicted_s);
+		(void)puts("");
+	}
 	for (unsigned i = 0; r->freeze && i < r->freeze->n; i++) {
 		const struct freeze_point *p = &r->freeze->points[i];
 

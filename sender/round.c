@@ -256,14 +256,8 @@ int round_run(struct move *m, struct session *s, void (*on_tick)(void *arg), voi
 	      struct err *e)
 {
 	unsigned n = m->o->connections;
-	int r = 0;
 
 	begin_disks(m);
-	for (unsigned d = 0; d < m->n_disks; d++) {
-		r = session_learn(s, &m->disks[d], e);
-		if (r)
-			return r;
-	}
 	scoped(freep) struct round *rd = calloc(1, sizeof *rd);
 	scoped(freep) struct worker *w = calloc(n, sizeof *w);
 	if (!rd || !w)

@@ -4,6 +4,7 @@
  *
  * Shape   as many threads as connections, one of them on the session's own. They take pieces of
  *         4 MiB from one cursor; a hole of an image file is one piece of up to 128 MiB.
+ * Order   the tables say what the receiver has: session_learn_all().
  * Loss    a data connection that dies gives back what was not durable, and the others send it;
  *         the session's connection ends the round with ERR_NET, and the next one begins where the
  *         receiver says.

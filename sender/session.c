@@ -245,3 +245,13 @@ int session_learn(struct session *s, struct move_disk *d, struct err *e)
 	}
 	return r;
 }
+
+int session_learn_all(struct move *m, struct session *s, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned d = 0; !s->learned && !r && d < m->n_disks; d++)
+		r = session_learn(s, &m->disks[d], e);
+	s->learned = !r;
+	return r;
+}

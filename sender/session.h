@@ -18,6 +18,7 @@ struct session {
 	uint32_t disks; /* bit N: in the task */
 	enum task_state state;
 	bool disks_open;
+	bool learned; /* the tables say what the receiver has */
 	/* Of the last frame of each disk on ${link}, by index of move.disks: rounds go on from it.
 	 */
 	uint64_t seq[DISKS_MAX];
@@ -37,5 +38,7 @@ int session_open_disk(struct link *l, const struct move_disk *d, struct msg_open
 		      struct err *e);
 /* Asks what the receiver has of the disk, into its table. */
 int session_learn(struct session *s, struct move_disk *d, struct err *e);
+/* The same for all disks, once: a round that ended well on this session leaves the tables true. */
+int session_learn_all(struct move *m, struct session *s, struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "base/cleanup.h"
 #include "invite.h"
 
-#define SMALL_FILE_MAX 512
+#define SMALL_FILE_MAX 1024
 
 /* Temporary file, sync, rename, sync the folder: after a crash the old or the new one is there. */
 static int write_small(struct store *s, const char *name, const char *text, struct err *e)
@@ -111,6 +112,68 @@ int store_pin(struct store *s, const uint8_t spki[static DIGEST_LEN],
 	return 0;
 }
 
+/* ---- what rounds have measured ---- */
+
+#define MEASURED_FORMAT                                                                            \
+	"task %32s source %" SCNu64 " rounds %" SCNu64 " mid_ms %" SCNu64 " round_ms %" SCNu64     \
+	" read %" SCNu64 " changed %" SCNu64 " change_known %d change_rate %lf read_rate %lf "     \
+	"wire_rate %lf wire_share %lf settle_ms %" SCNu64 " freeze_ms %" SCNu64                    \
+	" verify_rate %" SCNu64
+
+static bool is_rate(double v)
+{
+	return v >= 0 && v < 1e18;
+}
+
+/* Anything that is not whole and of this task counts as nothing. */
+static void parse_measured(struct store *s, const char *text)
+{
+	struct measured m = { 0 };
+	uint8_t task[TASK_ID_LEN];
+	char hex[33];
+	int known;
+
+	if (sscanf(text, MEASURED_FORMAT, hex, &m.source_bytes, &m.rounds, &m.mid_ms, &m.round_ms,
+		   &m.read, &m.changed, &known, &m.change_rate, &m.read_rate, &m.wire_rate,
+		   &m.wire_share, &m.settle_ms, &m.freeze_ms, &m.verify_rate) != 15)
+		return;
+	if (hex_parse(hex, task, sizeof task) || memcmp(task, s->task, sizeof task) != 0)
+		return;
+	if (!is_rate(m.change_rate) || !is_rate(m.read_rate) || !is_rate(m.wire_rate) ||
+	    !is_rate(m.wire_share))
+		return;
+	m.change_known = known == 1;
+	s->measured = m;
+}
+
+static int load_measured(struct store *s, struct err *e)
+{
+	char text[SMALL_FILE_MAX];
+	int r = s->paired ? read_small(s, "rounds", text, e) : 0;
+
+	if (r > 0)
+		parse_measured(s, text);
+	return r < 0 ? r : 0;
+}
+
+int store_save_measured(struct store *s, struct err *e)
+{
+	const struct measured *m = &s->measured;
+	char text[SMALL_FILE_MAX], task[2 * TASK_ID_LEN + 1];
+
+	digest_hex(s->task, TASK_ID_LEN, task);
+	(void)snprintf(text, sizeof text,
+		       "task %s\nsource %" PRIu64 "\nrounds %" PRIu64 "\nmid_ms %" PRIu64
+		       "\nround_ms %" PRIu64 "\nread %" PRIu64 "\nchanged %" PRIu64
+		       "\nchange_known %d\nchange_rate %.6g\nread_rate %.6g\nwire_rate %.6g\n"
+		       "wire_share %.6g\nsettle_ms %" PRIu64 "\nfreeze_ms %" PRIu64
+		       "\nverify_rate %" PRIu64 "\n",
+		       task, m->source_bytes, m->rounds, m->mid_ms, m->round_ms, m->read,
+		       m->changed, m->change_known ? 1 : 0, m->change_rate, m->read_rate,
+		       m->wire_rate, m->wire_share, m->settle_ms, m->freeze_ms, m->verify_rate);
+	return write_small(s, "rounds", text, e);
+}
+
 static int take_lock(struct store *s, struct err *e)
 {
 	s->lockfd = openat(s->dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -146,6 +209,8 @@ int store_open(const char *dir, struct store **ret, struct err *e)
 		r = load_key(s, e);
 	if (!r)
 		r = load_peer(s, e);
+	if (!r)
+		r = load_measured(s, e);
 	if (r)
 		return r;
 	*ret = take_ptr(&s);

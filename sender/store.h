@@ -3,7 +3,8 @@
  * store.h - what the sender must not forget between two runs: its key, whom it trusts, the task
  *
  * Shape   a folder of mode 0700: "key" (Ed25519, 64 hexadecimal characters, 0600), "peer" (the
- *         pinned receiver and the task), "disk-N.table" (table.h), "lock" (held while we run).
+ *         pinned receiver and the task), "disk-N.table" (table.h), "rounds" (what the rounds of
+ *         the task have measured), "lock" (held while we run).
  * Order   the key is durable before it is shown to anyone; the pin is durable before it is used.
  * Owner   store_close(NULL) does nothing; nothing here is ever deleted.
  */
@@ -11,6 +12,7 @@
 #define SENDER_STORE_H
 
 #include "pairing.h"
+#include "predict.h"
 
 struct store {
 	char dir[4000];
@@ -19,6 +21,7 @@ struct store {
 	bool paired; /* the two below are valid */
 	uint8_t spki[DIGEST_LEN];
 	uint8_t task[TASK_ID_LEN];
+	struct measured measured; /* of this task; all zero when nothing is known */
 };
 
 /* Creates the folder and the key when they are not there. ERR_REFUSED "state-in-use": another
@@ -34,5 +37,8 @@ static inline void store_closep(struct store **s)
 /* Remembers the receiver and the task, durably. */
 int store_pin(struct store *s, const uint8_t spki[static DIGEST_LEN],
 	      const uint8_t task[static TASK_ID_LEN], struct err *e);
+
+/* Writes ${s}->measured down. A file that is lost or damaged costs a prediction, nothing else. */
+int store_save_measured(struct store *s, struct err *e);
 
 #endif

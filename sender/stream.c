@@ -263,9 +263,14 @@ static bool all_durable(const struct stream *s)
 
 int stream_settle(struct stream *s, struct err *e)
 {
+	uint64_t began = clock_ms(), took, longest = atomic_load(&s->m->gauge.settle_ms);
 	int r = flush_all(s, e);
 
 	while (!r && !all_durable(s))
 		r = stream_poll(s, 1000, e);
+	took = clock_ms() - began;
+	while (longest < took &&
+	       !atomic_compare_exchange_weak(&s->m->gauge.settle_ms, &longest, took))
+		;
 	return r;
 }

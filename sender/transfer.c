@@ -85,18 +85,35 @@ static void on_tick(void *arg)
 	struct tick *tick = arg;
 
 	progress_tick(&tick->progress);
+	rounds_tick(tick->t->m);
 	if (tick->t->frozen && freeze_is_over(tick->t->frozen))
 		atomic_store(tick->t->stop, true);
+}
+
+static int make_ready(struct transfer *t, struct err *e)
+{
+	int r = ensure_session(t, e);
+
+	if (!r)
+		r = session_open_disks(t->m, &t->session, e);
+	return r ? r : session_learn_all(t->m, &t->session, e);
+}
+
+int transfer_ready(struct transfer *t, struct err *e)
+{
+	int r;
+
+	while ((r = make_ready(t, e)) && try_again(t, e))
+		err_clear(e);
+	return r;
 }
 
 static int one_round(struct transfer *t, struct err *e)
 {
 	struct tick tick = { .t = t };
 	char what[32];
-	int r = ensure_session(t, e);
+	int r = make_ready(t, e);
 
-	if (!r)
-		r = session_open_disks(t->m, &t->session, e);
 	if (r)
 		return r;
 	(void)snprintf(what, sizeof what, "round %u", t->m->rounds + 1);
@@ -121,6 +138,19 @@ int transfer_round(struct transfer *t, struct err *e)
 			return r;
 		err_clear(e);
 	}
+}
+
+int transfer_measured_round(struct transfer *t, struct err *e)
+{
+	int r;
+
+	rounds_begin(t->m);
+	r = transfer_round(t, e);
+	if (!r)
+		r = rounds_end(t->m, false, 0, e);
+	if (!r)
+		rounds_say(t->m);
+	return r;
 }
 
 struct state_words {
@@ -160,6 +190,7 @@ static int one_seal(struct transfer *t, bool *sent, enum seal_verdict *ret, stru
 		if (r)
 			return r;
 		*sent = true;
+		t->m->sealed_ms = clock_ms();
 	}
 	return seal_wait(t->m, &t->session, on_state, &w, ret, e);
 }
@@ -177,5 +208,7 @@ int transfer_seal(struct transfer *t, bool *ret_verified, struct err *e)
 	}
 	t->lost_ms = 0;
 	*ret_verified = verdict == SEAL_VERIFIED;
+	/* What differed is not claimed any more: the receiver must say again what it has. */
+	t->session.learned &= *ret_verified;
 	return 0;
 }

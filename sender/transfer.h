@@ -24,8 +24,13 @@ struct transfer {
 };
 
 void transfer_init(struct transfer *t, struct move *m, atomic_bool *stop);
+/* Everything that a round needs before it reads: the connection, the disks, what the receiver has.
+ */
+int transfer_ready(struct transfer *t, struct err *e);
 /* One whole round. */
 int transfer_round(struct transfer *t, struct err *e);
+/* The same, measured (rounds.h), with its line. */
+int transfer_measured_round(struct transfer *t, struct err *e);
 /* Seal what the tables say, wait for the verdict. */
 int transfer_seal(struct transfer *t, bool *ret_verified, struct err *e);
 void transfer_close(struct transfer *t, bool polite);

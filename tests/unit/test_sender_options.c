@@ -68,6 +68,25 @@ static void wrong_lines_are_usage_errors(void **state)
 		"transit-send push --invite i --disk a=20",
 		"transit-send push --invite i --disk a=1 --disk b=1",
 		"transit-send push --invite i --disk a --disk a",
+		"transit-send estimate",
+		"transit-send estimate --invite i --seconds 0",
+		"transit-send estimate --invite i --seconds 61",
+		"transit-send estimate --invite i --seed 0",
+		"transit-send push --invite i --until-converged",
+		"transit-send push --invite i --max-downtime 30s",
+		"transit-send sync --invite i --max-downtime 30s",
+		"transit-send sync --invite i --final --max-downtime 0",
+		"transit-send sync --invite i --final --max-downtime 25h",
+		"transit-send sync --invite i --final --max-downtime 1441m",
+		"transit-send sync --invite i --final --max-downtime 30d",
+		"transit-send sync --invite i --final --max-downtime s",
+		"transit-send sync --invite i --final --max-downtime -1",
+		"transit-send sync --invite i --final --max-downtime 99999999999999999999h",
+		"transit-send sync --invite i --until-converged --max-rounds 0",
+		"transit-send sync --invite i --until-converged --max-rounds 1001",
+		"transit-send sync --invite i --until-converged --converged-below 1T",
+		"transit-send sync --invite i --until-converged --converged-below 1025G",
+		"transit-send sync --invite i --until-converged --converged-below M",
 	};
 	struct sender_options o;
 	struct err e;
@@ -78,6 +97,34 @@ static void wrong_lines_are_usage_errors(void **state)
 		assert_int_equal(e.kind, ERR_USAGE);
 		assert_int_equal(err_exit_code(&e), 2);
 	}
+}
+
+static void converging_has_its_defaults_and_its_units(void **state)
+{
+	struct sender_options o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(parse("transit-send sync --invite i --until-converged", &o, &e), 0);
+	assert_true(o.until_converged && !o.final);
+	assert_int_equal(o.max_rounds, 10);
+	assert_int_equal(o.pause_s, 0);
+	assert_int_equal(o.max_downtime_s, 0);
+	assert_int_equal(o.converged_below, 16 * MIB);
+	assert_int_equal(parse("transit-send sync --invite i --until-converged --final "
+			       "--max-downtime 5m --pause-between 24h --max-rounds 1000 "
+			       "--converged-below 1024G",
+			       &o, &e),
+			 0);
+	assert_int_equal(o.max_downtime_s, 300);
+	assert_int_equal(o.pause_s, 86400);
+	assert_int_equal(o.max_rounds, 1000);
+	assert_int_equal(o.converged_below, 1024 * GIB);
+	assert_int_equal(parse("transit-send sync --invite i --final --max-downtime 30s", &o, &e),
+			 0);
+	assert_int_equal(o.max_downtime_s, 30);
+	assert_int_equal(parse("transit-send estimate --invite i --seconds 60", &o, &e), 0);
+	assert_int_equal(o.probe_s, 60);
 }
 
 static void rates_are_bits_or_binary_bytes(void **state)
@@ -122,6 +169,7 @@ int main(void)
 		cmocka_unit_test(a_push_takes_disks_and_defaults),
 		cmocka_unit_test(options_may_stand_before_the_command),
 		cmocka_unit_test(wrong_lines_are_usage_errors),
+		cmocka_unit_test(converging_has_its_defaults_and_its_units),
 		cmocka_unit_test(rates_are_bits_or_binary_bytes),
 		cmocka_unit_test(an_equals_sign_in_a_path_is_part_of_it),
 	};

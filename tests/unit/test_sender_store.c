@@ -72,6 +72,67 @@ static void the_pin_is_remembered(void **state)
 	store_close(s);
 }
 
+static const struct measured some = { .rounds = 3,
+				      .source_bytes = 1 << 20,
+				      .mid_ms = UINT64_C(1790000000000),
+				      .round_ms = 4000,
+				      .read = 1 << 20,
+				      .changed = 262144,
+				      .change_known = true,
+				      .change_rate = 1500,
+				      .read_rate = 2.5e9,
+				      .wire_rate = 1.25e7,
+				      .wire_share = 0.625,
+				      .settle_ms = 20,
+				      .freeze_ms = 30,
+				      .verify_rate = 1000000 };
+
+static struct store *paired_store(uint8_t task_byte)
+{
+	const uint8_t spki[DIGEST_LEN] = { 7, 8 }, task[TASK_ID_LEN] = { task_byte };
+	struct store *s;
+
+	assert_int_equal(store_open(state_dir, &s, NULL), 0);
+	assert_int_equal(store_pin(s, spki, task, NULL), 0);
+	return s;
+}
+
+static void what_rounds_measured_is_remembered(void **state)
+{
+	struct store *s = paired_store(9);
+
+	(void)state;
+	assert_int_equal(s->measured.rounds, 0);
+	s->measured = some;
+	assert_int_equal(store_save_measured(s, NULL), 0);
+	store_close(s);
+	assert_int_equal(store_open(state_dir, &s, NULL), 0);
+	assert_memory_equal(&s->measured, &some, sizeof some);
+	store_close(s);
+}
+
+static void figures_of_another_task_or_a_damaged_file_count_as_none(void **state)
+{
+	struct store *s = paired_store(9);
+	char path[128];
+
+	(void)state;
+	s->measured = some;
+	assert_int_equal(store_save_measured(s, NULL), 0);
+	store_close(s);
+	store_close(paired_store(10));
+	assert_int_equal(store_open(state_dir, &s, NULL), 0);
+	assert_int_equal(s->measured.rounds, 0);
+	store_close(s);
+	store_close(paired_store(9));
+	(void)snprintf(path, sizeof path, "%s/rounds", state_dir);
+	assert_int_equal(truncate(path, 100), 0);
+	assert_int_equal(store_open(state_dir, &s, NULL), 0);
+	assert_int_equal(s->measured.rounds, 0);
+	assert_false(s->measured.change_known);
+	store_close(s);
+}
+
 static void two_runs_do_not_share_a_state(void **state)
 {
 	struct store *s, *t;
@@ -105,6 +166,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_key_is_made_once_and_kept_private),
 		TEST(the_pin_is_remembered),
+		TEST(what_rounds_measured_is_remembered),
+		TEST(figures_of_another_task_or_a_damaged_file_count_as_none),
 		TEST(two_runs_do_not_share_a_state),
 		TEST(a_damaged_key_is_not_replaced),
 	};
