@@ -347,6 +347,7 @@ int checks_run(const struct sender_options *o)
 		return 1;
 	m->o = o;
 	limit_init(&m->limit, LIMIT_NONE, clock_ns());
+	ceiling_init(&m->ceiling, 0, 0, 0);
 	if (load(m, &e)) {
 		json_decref(t.list);
 		report_error(&e);

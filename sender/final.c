@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "clock.h"
+#include "govern.h"
 
 #define SEAL_TRIES 3
 
@@ -67,9 +68,12 @@ static int quiet_round(struct transfer *t, struct freeze_report *report, uint64_
 	int r = 0, back;
 
 	if (!m->o->no_freeze) {
+		govern_hold(m->govern, true);
 		r = freeze_begin(m, &f, report, e);
-		if (r)
+		if (r) {
+			govern_hold(m->govern, false);
 			return r;
+		}
 		began = report->began_ms;
 	}
 	*ret_began = began;
@@ -79,6 +83,7 @@ static int quiet_round(struct transfer *t, struct freeze_report *report, uint64_
 	rounds_begin(m);
 	r = transfer_round(t, e);
 	back = freeze_end(f, &thaw);
+	govern_hold(m->govern, false);
 	m->log.frozen_s = (double)(clock_ms() - began) / 1000.0;
 	t->silent = false;
 	t->frozen = NULL;

@@ -12,17 +12,12 @@ void limit_init(struct limit *l, uint64_t rate, uint64_t now_ns)
 
 void limit_set(struct limit *l, uint64_t rate)
 {
-	(void)pthread_mutex_lock(&l->lock);
-	l->rate = rate;
-	(void)pthread_mutex_unlock(&l->lock);
+	atomic_store(&l->rate, rate);
 }
 
-uint64_t limit_rate(struct limit *l)
+uint64_t limit_rate(const struct limit *l)
 {
-	(void)pthread_mutex_lock(&l->lock);
-	uint64_t rate = l->rate;
-	(void)pthread_mutex_unlock(&l->lock);
-	return rate;
+	return atomic_load(&l->rate);
 }
 
 /* How long ${units} take; whole seconds apart, so that nothing overflows. */
@@ -34,21 +29,21 @@ static uint64_t time_of(uint64_t units, uint64_t rate)
 
 uint64_t limit_take(struct limit *l, uint64_t units, uint64_t now_ns)
 {
-	uint64_t wait = 0;
+	uint64_t wait = 0, rate = atomic_load(&l->rate);
 
 	(void)pthread_mutex_lock(&l->lock);
 	if (l->paid_ns + LIMIT_BURST_NS < now_ns)
 		l->paid_ns = now_ns - LIMIT_BURST_NS;
 	/* Taken at once: the next caller waits behind this one. */
-	if (l->rate != LIMIT_NONE)
-		l->paid_ns += time_of(units, l->rate);
-	if (l->rate != LIMIT_NONE && l->paid_ns > now_ns)
+	if (rate != LIMIT_NONE)
+		l->paid_ns += time_of(units, rate);
+	if (rate != LIMIT_NONE && l->paid_ns > now_ns)
 		wait = l->paid_ns - now_ns;
 	(void)pthread_mutex_unlock(&l->lock);
 	return wait;
 }
 
-size_t limit_piece(struct limit *l, size_t len)
+size_t limit_piece(const struct limit *l, size_t len)
 {
 	uint64_t most = limit_rate(l) / 100;
 

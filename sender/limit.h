@@ -15,6 +15,7 @@
 #define SENDER_LIMIT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,17 +24,17 @@
 
 struct limit {
 	pthread_mutex_t lock;
-	uint64_t rate;    /* units a second, at least 1; LIMIT_NONE */
-	uint64_t paid_ns; /* everything taken is paid for at this moment */
+	_Atomic uint64_t rate; /* units a second, at least 1; LIMIT_NONE */
+	uint64_t paid_ns;      /* everything taken is paid for at this moment */
 };
 
 void limit_init(struct limit *l, uint64_t rate, uint64_t now_ns);
 /* For all that is taken from now on. */
 void limit_set(struct limit *l, uint64_t rate);
-uint64_t limit_rate(struct limit *l);
+uint64_t limit_rate(const struct limit *l);
 /* Takes ${units} and says how many nanoseconds to wait before they may be used. */
 uint64_t limit_take(struct limit *l, uint64_t units, uint64_t now_ns);
 /* How many bytes of ${len} to take at once, so that the line is used evenly. */
-size_t limit_piece(struct limit *l, size_t len);
+size_t limit_piece(const struct limit *l, size_t len);
 
 #endif

@@ -14,6 +14,7 @@
 #include "converge.h"
 #include "facts.h"
 #include "final.h"
+#include "govern.h"
 #include "report.h"
 #include "route.h"
 #include "transfer.h"
@@ -26,14 +27,28 @@ static void on_signal(int sig)
 	atomic_store(&stop_flag, true);
 }
 
-static void catch_signals(void)
+/* The governor of this run, while it runs. */
+static _Atomic(struct govern *) governor;
+
+static void on_hangup(int sig)
 {
+	struct govern *g = atomic_load(&governor);
+
+	(void)sig;
+	if (g)
+		govern_reread(g);
+}
+
+static void catch_signals(const struct sender_options *o)
+{
+	/* With limits that may change, SIGHUP is the word for "look again", as for a daemon. */
+	const struct sigaction look = { .sa_handler = on_hangup, .sa_flags = SA_RESTART };
 	/* A second signal ends at once. */
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)sigaction(SIGTERM, &sa, NULL);
-	(void)sigaction(SIGHUP, &sa, NULL);
+	(void)sigaction(SIGHUP, o->limits_file ? &look : &sa, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -116,7 +131,8 @@ static int prepare(struct move *m, struct err *e)
 	if (!r)
 		r = m->o->facts ? facts_load(m->o->facts, &m->facts, e)
 				: facts_make(m, &m->facts, e);
-	limit_init(&m->limit, m->o->limit, clock_ns());
+	limit_init(&m->limit, LIMIT_NONE, clock_ns());
+	ceiling_init(&m->ceiling, 0, 0, clock_ns());
 	m->stop = &stop_flag;
 	rounds_init(&m->log);
 	return r;
@@ -139,6 +155,22 @@ static int send_all(struct move *m, struct freeze_report *report, struct err *e)
 	return r;
 }
 
+/* All of it within the bounds that were asked for. */
+static int send_governed(struct move *m, struct freeze_report *report, struct err *e)
+{
+	scoped(govern_stopp) struct govern *g = NULL;
+	int r = govern_start(&m->o->bounds, m->o->limits_file, &m->limit, &m->ceiling, &g, e);
+
+	if (r)
+		return r;
+	m->govern = g;
+	atomic_store(&governor, g);
+	r = send_all(m, report, e);
+	atomic_store(&governor, NULL);
+	m->govern = NULL;
+	return r;
+}
+
 static int run_send(const struct sender_options *o)
 {
 	static struct freeze_report freeze;
@@ -150,10 +182,10 @@ static int run_send(const struct sender_options *o)
 	if (!m)
 		return 1;
 	m->o = o;
-	catch_signals();
+	catch_signals(o);
 	r = prepare(m, &e);
 	if (!r)
-		r = send_all(m, &freeze, &e);
+		r = send_governed(m, &freeze, &e);
 	if (r && e.kind == ERR_NONE)
 		(void)err_set(&e, ERR_SYS, -r, "failed");
 	struct report report = { .m = m,

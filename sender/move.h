@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "ceiling.h"
 #include "extent.h"
 #include "invite.h"
 #include "limit.h"
@@ -62,6 +63,8 @@ struct move {
 	struct move_disk disks[DISKS_MAX]; /* by rising number */
 	unsigned n_disks;
 	struct limit limit;
+	struct ceiling ceiling;
+	struct govern *govern; /* borrowed; NULL outside of a run */
 	struct gauge gauge;
 	const atomic_bool *stop;
 	unsigned rounds;

@@ -29,7 +29,12 @@ static const char help_text[] =
     "  --dead-after SECONDS  a receiver silent for so long is gone (default 60)\n"
     "  --state DIR        key, pin and digests of this move (default: INVITE.state)\n"
     "  --facts FILE       facts of the machine that an image came from\n"
-    "  --limit RATE       bytes a second on the wire: 12Mbit, 10M, 500K\n"
+    "  --limit RATE[,HH:MM-HH:MM=RATE]...  bytes a second on the wire: 12Mbit, 10M, 500K, none;\n"
+    "                     other rates by the time of the day\n"
+    "  --nice N           0 to 19\n"
+    "  --ionice CLASS     idle, or best-effort:0 to best-effort:7\n"
+    "  --cpu PERCENT      ceiling on CPU time, in percent of one processor: 5 to 800\n"
+    "  --limits FILE      limit, nice, ionice, cpu = VALUE; read again when it changes\n"
     "  --connections K    1 to 8 (default 2)\n"
     "  --digest WORD      auto: fast in frames, SHA-256 for the manifest; strong: SHA-256\n"
     "                     everywhere; fast: SHA-256 only in the round that is sealed\n"
@@ -128,44 +133,6 @@ static int some_bytes(const char *what, const char *text, uint64_t *ret, struct 
 			       what, text);
 	*ret = v;
 	return 0;
-}
-
-int options_rate(const char *text, uint64_t *ret, struct err *e)
-{
-	/* A rate is num * mul / div bytes a second. */
-	static const struct {
-		const char *suffix;
-		uint64_t mul, div;
-	} units[] = {
-		{ "", 1, 1 },
-		{ "K", KIB, 1 },
-		{ "M", MIB, 1 },
-		{ "G", GIB, 1 },
-		{ "Kbit", 1000, 8 },
-		{ "Mbit", 1000000, 8 },
-		{ "Gbit", 1000000000, 8 },
-	};
-	char *end = NULL;
-	uint64_t v;
-
-	errno = 0;
-	unsigned long long n = isdigit((unsigned char)text[0]) ? strtoull(text, &end, 10) : 0;
-	if (!end || errno)
-		return err_set(e, ERR_USAGE, EINVAL, "--limit '%s': write 12Mbit, 10M or 500K",
-			       text);
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		if (strcmp(end, units[i].suffix) != 0)
-			continue;
-		if (!checked_mul(n, units[i].mul, &v))
-			break;
-		v /= units[i].div;
-		if (v < LIMIT_MIN)
-			return err_set(e, ERR_USAGE, EINVAL,
-				       "--limit '%s': the least is 16K bytes a second", text);
-		*ret = v;
-		return 0;
-	}
-	return err_set(e, ERR_USAGE, EINVAL, "--limit '%s': write 12Mbit, 10M or 500K", text);
 }
 
 int options_disk(const char *text, struct disk_map *ret, struct err *e)
@@ -278,6 +245,10 @@ enum {
 	OPT_STATE,
 	OPT_FACTS,
 	OPT_LIMIT,
+	OPT_LIMITS,
+	OPT_NICE,
+	OPT_IONICE,
+	OPT_CPU,
 	OPT_CONNECTIONS,
 	OPT_DIGEST,
 	OPT_CODEC,
@@ -309,6 +280,10 @@ static const struct option long_options[] = {
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "facts", required_argument, NULL, OPT_FACTS },
 	{ "limit", required_argument, NULL, OPT_LIMIT },
+	{ "limits", required_argument, NULL, OPT_LIMITS },
+	{ "nice", required_argument, NULL, OPT_NICE },
+	{ "ionice", required_argument, NULL, OPT_IONICE },
+	{ "cpu", required_argument, NULL, OPT_CPU },
 	{ "connections", required_argument, NULL, OPT_CONNECTIONS },
 	{ "digest", required_argument, NULL, OPT_DIGEST },
 	{ "codec", required_argument, NULL, OPT_CODEC },
@@ -386,7 +361,16 @@ static int set_value(struct sender_options *o, int opt, const char *arg, struct 
 	case OPT_DISK:
 		return add_disk(o, arg, e);
 	case OPT_LIMIT:
-		return options_rate(arg, &o->limit, e);
+		return bounds_set(&o->bounds, "limit", "--limit", arg, e);
+	case OPT_NICE:
+		return bounds_set(&o->bounds, "nice", "--nice", arg, e);
+	case OPT_IONICE:
+		return bounds_set(&o->bounds, "ionice", "--ionice", arg, e);
+	case OPT_CPU:
+		return bounds_set(&o->bounds, "cpu", "--cpu", arg, e);
+	case OPT_LIMITS:
+		o->limits_file = arg;
+		return 0;
 	case OPT_CODEC:
 		return set_codec(o, arg, e);
 	case OPT_CONNECTIONS:
@@ -455,7 +439,7 @@ static int check_use(const struct sender_options *o, struct err *e)
 
 int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e)
 {
-	struct sender_options o = { .limit = UINT64_MAX,
+	struct sender_options o = { .bounds = BOUNDS_NONE,
 				    .connections = 2,
 				    .retry_s = 60,
 				    .dead_s = 60,

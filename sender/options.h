@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
+#include "bounds.h"
 #include "codec.h"
 #include "frame.h"
 #include "proxy.h"
@@ -35,8 +35,7 @@ enum digest_choice {
 
 #define SRC_MAX 256
 #define DISK_BY_ORDER (-1)
-#define ROUNDS_MAX 1000      /* --max-rounds */
-#define LIMIT_MIN (16 * KIB) /* bytes a second: below this no block arrives in time */
+#define ROUNDS_MAX 1000 /* --max-rounds */
 
 struct disk_map {
 	char src[SRC_MAX]; /* device or image file */
@@ -67,18 +66,16 @@ struct sender_options {
 	const char *proxy_password_file;
 	struct disk_map disks[DISKS_MAX];
 	unsigned n_disks;
-	uint64_t limit;       /* wire bytes a second; UINT64_MAX when there is none */
-	unsigned connections; /* 1..CONNECTIONS_MAX */
-	unsigned retry_s;     /* how long a lost connection is tried again; 0: not */
-	unsigned dead_s;      /* a receiver silent for so long is gone */
-	unsigned freeze_s;    /* longest time a file system stays frozen */
+	struct bounds bounds;
+	const char *limits_file; /* over the bounds, and may change */
+	unsigned connections;    /* 1..CONNECTIONS_MAX */
+	unsigned retry_s;        /* how long a lost connection is tried again; 0: not */
+	unsigned dead_s;         /* a receiver silent for so long is gone */
+	unsigned freeze_s;       /* longest time a file system stays frozen */
 };
 
 /* 0, or -EINVAL with ERR_USAGE and words. */
 int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e);
-
-/* "12Mbit" (decimal bits), "10M" (2^20 bytes), "500K", "1500000": bytes a second. */
-int options_rate(const char *text, uint64_t *ret, struct err *e);
 
 /* "SRC" or "SRC=N". The last '=' counts only when digits follow it to the end. */
 int options_disk(const char *text, struct disk_map *ret, struct err *e);

@@ -84,7 +84,7 @@ void rounds_predict(const struct move *m, struct prediction *ret)
 		known = (struct measured){ 0 };
 	for (unsigned d = 0; d < m->n_disks; d++)
 		blocks += div_round_up(source_info(m->disks[d].source)->size, m->invite.block_size);
-	predict_inputs(&known, wall_ms(), freezes(m), blocks, m->o->limit, &in);
+	predict_inputs(&known, wall_ms(), freezes(m), blocks, limit_rate(&m->limit), &in);
 	if (hashes_late(m)) {
 		in.hash_bytes = in.read_bytes;
 		in.hash_rate = sample_hash_rate(m);

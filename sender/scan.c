@@ -168,6 +168,7 @@ static int one_block(struct scanner *sc, unsigned d, uint64_t block, const uint8
 	struct table_entry entry;
 	bool again;
 
+	ceiling_pay(&sc->m->ceiling, sc->m->stop);
 	if (all_zero(p, len))
 		return zero_block(sc, d, block, e);
 	table_get(sc->m->disks[d].table, block, &entry);

@@ -33,7 +33,12 @@ static void a_push_takes_disks_and_defaults(void **state)
 	assert_string_equal(o.disks[1].src, "b.img");
 	assert_int_equal(o.disks[1].n, DISK_BY_ORDER);
 	assert_int_equal(o.connections, 2);
-	assert_true(o.limit == UINT64_MAX);
+	assert_true(o.bounds.limit.base == LIMIT_NONE);
+	assert_int_equal(o.bounds.nice, NICE_KEEP);
+	assert_int_equal(o.bounds.ionice, IONICE_KEEP);
+	assert_int_equal(o.bounds.cpu, 0);
+	assert_int_equal(o.dead_s, 60);
+	assert_int_equal(o.proxy.kind, PROXY_NONE);
 	assert_int_equal(o.retry_s, 60);
 }
 
@@ -87,6 +92,18 @@ static void wrong_lines_are_usage_errors(void **state)
 		"transit-send sync --invite i --until-converged --converged-below 1T",
 		"transit-send sync --invite i --until-converged --converged-below 1025G",
 		"transit-send sync --invite i --until-converged --converged-below M",
+		"transit-send push --invite i --limit 15K",
+		"transit-send push --invite i --limit 1M,25:00-26:00=2M",
+		"transit-send push --invite i --nice 20",
+		"transit-send push --invite i --nice -5",
+		"transit-send push --invite i --ionice realtime",
+		"transit-send push --invite i --ionice best-effort:8",
+		"transit-send push --invite i --cpu 4",
+		"transit-send push --invite i --cpu 801",
+		"transit-send push --invite i --proxy proxy:3128",
+		"transit-send push --invite i --proxy https://p:1",
+		"transit-send push --invite i --proxy-password-file f",
+		"transit-send push --invite i --dead-after 4",
 	};
 	struct sender_options o;
 	struct err e;
@@ -127,27 +144,43 @@ static void converging_has_its_defaults_and_its_units(void **state)
 	assert_int_equal(o.probe_s, 60);
 }
 
-static void rates_are_bits_or_binary_bytes(void **state)
+static void bounds_and_a_proxy_may_be_named(void **state)
 {
-	static const struct {
-		const char *text;
-		uint64_t rate;
-	} good[] = {
-		{ "12Mbit", 1500000 }, { "10M", 10 * MIB },    { "500K", 500 * KIB },
-		{ "1G", GIB },         { "1500000", 1500000 }, { "1Gbit", 125000000 },
-		{ "16K", 16 * KIB },   { "1000Kbit", 125000 },
-	};
-	static const char *const bad[] = { "0",   "",     "M",    "-1",          "15K",
-					   "10X", "1.5M", "10MB", "99999999999G" };
-	uint64_t v;
+	struct sender_options o;
+	struct err e;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		assert_int_equal(options_rate(good[i].text, &v, NULL), 0);
-		assert_true(v == good[i].rate);
-	}
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_true(options_rate(bad[i], &v, NULL) < 0);
+	assert_int_equal(parse("transit-send push --invite i --limit 1M,08:00-09:00=none --nice 7 "
+			       "--ionice idle --cpu 50 --limits f --proxy socks5://u@p:1 "
+			       "--proxy-password-file w --dead-after 5",
+			       &o, &e),
+			 0);
+	assert_true(o.bounds.limit.base == MIB);
+	assert_int_equal(o.bounds.limit.n, 1);
+	assert_int_equal(o.bounds.nice, 7);
+	assert_int_equal(o.bounds.ionice, 3 << 13);
+	assert_int_equal(o.bounds.cpu, 50);
+	assert_string_equal(o.limits_file, "f");
+	assert_int_equal(o.proxy.kind, PROXY_SOCKS5);
+	assert_string_equal(o.proxy_password_file, "w");
+	assert_false(o.proxy_env);
+	assert_int_equal(o.dead_s, 5);
+	assert_int_equal(parse("transit-send check --proxy env", &o, &e), 0);
+	assert_true(o.proxy_env);
+}
+
+static void a_password_does_not_stay_on_the_command_line(void **state)
+{
+	char program[] = "transit-send", command[] = "check", option[] = "--proxy";
+	char url[] = "http://user:p:w@host:1";
+	char *argv[] = { program, command, option, url, NULL };
+	struct sender_options o;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(options_parse(4, argv, &o, &e), 0);
+	assert_string_equal(o.proxy.password, "p:w");
+	assert_string_equal(url, "http://user:***@host:1");
 }
 
 static void an_equals_sign_in_a_path_is_part_of_it(void **state)
@@ -170,7 +203,8 @@ int main(void)
 		cmocka_unit_test(options_may_stand_before_the_command),
 		cmocka_unit_test(wrong_lines_are_usage_errors),
 		cmocka_unit_test(converging_has_its_defaults_and_its_units),
-		cmocka_unit_test(rates_are_bits_or_binary_bytes),
+		cmocka_unit_test(bounds_and_a_proxy_may_be_named),
+		cmocka_unit_test(a_password_does_not_stay_on_the_command_line),
 		cmocka_unit_test(an_equals_sign_in_a_path_is_part_of_it),
 	};
 
