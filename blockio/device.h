@@ -97,7 +97,9 @@ int device_flush(struct device *d, struct err *e);
  * Spec "write:7:EIO", "flush:2:EIO", "write:5:kill", "flush:3:kill", "zero:1:ENOSPC"; several with
  * commas between them. Kinds: write, zero, flush, reread. What happens: EIO, ENOSPC, "short" (half
  * is written, then EIO), "kill" (half is written, then SIGKILL; a flush is not begun),
- * "kill-after" (the call is done, then SIGKILL), "flip" (reread gives one wrong bit). */
+ * "kill-after" (the call is done, then SIGKILL), "flip" (reread gives one wrong bit), "delay=200ms"
+ * (the call is done that much later). "*" in place of N is each call of the kind: a slow disk is
+ * "write:*:delay=20ms". */
 int device_fault_wrap(struct device **d, const char *spec, struct err *e);
 
 #endif

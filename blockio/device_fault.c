@@ -3,17 +3,22 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "device_internal.h"
 
 enum call { CALL_WRITE, CALL_ZERO, CALL_FLUSH, CALL_REREAD, N_CALLS };
-enum act { ACT_NONE, ACT_ERROR, ACT_SHORT, ACT_KILL, ACT_KILL_AFTER, ACT_FLIP };
+enum act { ACT_NONE, ACT_ERROR, ACT_SHORT, ACT_KILL, ACT_KILL_AFTER, ACT_FLIP, ACT_DELAY };
+
+#define EVERY_CALL 0
+#define DELAY_MAX_MS 60000
 
 struct fault {
 	enum call call;
-	unsigned long at; /* 1: the first call of its kind */
+	unsigned long at; /* 1: the first call of its kind; EVERY_CALL */
 	enum act act;
 	int sys;
+	unsigned long delay_ms;
 };
 
 #define FAULTS_MAX 8
@@ -31,14 +36,29 @@ static struct device_fault *fault_of(struct device *d)
 	return (struct device_fault *)d;
 }
 
+static void delay(unsigned long ms)
+{
+	struct timespec t = { .tv_sec = (time_t)(ms / 1000),
+			      .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		continue;
+}
+
+/* What is to happen at this call. A delay is done here, and others may follow it. */
 static struct fault next(struct device *d, enum call call)
 {
 	struct device_fault *f = fault_of(d);
 
 	f->calls[call]++;
 	for (size_t i = 0; i < f->n_faults; i++) {
-		if (f->faults[i].call == call && f->faults[i].at == f->calls[call])
-			return f->faults[i];
+		const struct fault *x = &f->faults[i];
+
+		if (x->call != call || (x->at != EVERY_CALL && x->at != f->calls[call]))
+			continue;
+		if (x->act != ACT_DELAY)
+			return *x;
+		delay(x->delay_ms);
 	}
 	return (struct fault){ .act = ACT_NONE };
 }
@@ -159,6 +179,20 @@ static const struct { const char *word; enum act act; int sys; } acts[] = {
 };
 /* clang-format on */
 
+/* "delay=200ms" */
+static bool parse_delay(const char **p, struct fault *ret)
+{
+	const char *from = *p + 6;
+	char *end;
+
+	if (*from < '1' || *from > '9')
+		return false;
+	ret->act = ACT_DELAY;
+	ret->delay_ms = strtoul(from, &end, 10);
+	*p = end;
+	return ret->delay_ms <= DELAY_MAX_MS && takes(p, "ms");
+}
+
 static bool parse_one(const char **p, struct fault *ret)
 {
 	size_t i, k;
@@ -166,13 +200,21 @@ static bool parse_one(const char **p, struct fault *ret)
 
 	for (i = 0; i < sizeof calls / sizeof *calls && !takes(p, calls[i].word); i++)
 		continue;
-	if (i == sizeof calls / sizeof *calls || **p < '1' || **p > '9')
+	if (i == sizeof calls / sizeof *calls)
 		return false;
 	ret->call = calls[i].call;
-	ret->at = strtoul(*p, &end, 10);
-	if (*end != ':')
-		return false;
-	*p = end + 1;
+	if (takes(p, "*")) {
+		ret->at = EVERY_CALL;
+	} else {
+		if (**p < '1' || **p > '9')
+			return false;
+		ret->at = strtoul(*p, &end, 10);
+		if (*end != ':')
+			return false;
+		*p = end + 1;
+	}
+	if (!strncmp(*p, "delay=", 6))
+		return parse_delay(p, ret);
 	for (k = 0; k < sizeof acts / sizeof *acts && !takes(p, acts[k].word); k++)
 		continue;
 	if (k == sizeof acts / sizeof *acts)

@@ -15,6 +15,8 @@
 #include "keeper_parts.h"
 #include "roles.h"
 
+#define LAST_COUNTS_MS                                                                             \
+	500 /* writers report four times a second: a goodbye may come before the last */
 #define MESSAGES_PER_EVENT 16 /* one busy peer must not starve the others */
 
 /* Whether ${p} is a connection of the newest epoch that still has its say. A probe has none. */
@@ -71,17 +73,22 @@ static void ask_kill(struct keeper *k, const struct keeper_peer *p)
 	(void)keeper_tell_launcher(k, &m, NULL, 0, NULL);
 }
 
+/* They may be saying their own goodbyes; the writers' epoch fences what they write. */
+static void end_members(struct keeper *k)
+{
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		if (is_member(k, &k->peers[i]))
+			k->peers[i].kill_ms = clock_ms() + PEER_GRACE_MS;
+	}
+}
+
 /* Its connections end, and the sender begins a new session. */
 static void epoch_over(struct keeper *k)
 {
 	enum task_state to;
 
 	k->epoch_over_at_ms = 0;
-	/* They may be saying their own goodbyes; the writers' epoch fences what they write. */
-	for (size_t i = 0; i < PEERS_MAX; i++) {
-		if (is_member(k, &k->peers[i]))
-			k->peers[i].kill_ms = clock_ms() + PEER_GRACE_MS;
-	}
+	end_members(k);
 	k->verify.waiting = false;
 	/* the last counts may be waiting: a round that is complete was not interrupted */
 	for (uint32_t n = 0; n < DISKS_MAX; n++)
@@ -136,8 +143,10 @@ void keeper_peer_reaped(struct keeper *k, uint64_t number, int status)
 	/* The channel's end, which may have come before, does not say whether there was a goodbye.
 	 */
 	if (number == k->session_number && WIFEXITED(status) &&
-	    WEXITSTATUS(status) == CONN_END_BYE && keeper_epoch_lives(k) && !k->quitting)
-		epoch_over(k);
+	    WEXITSTATUS(status) == CONN_END_BYE && keeper_epoch_lives(k) && !k->quitting) {
+		end_members(k);
+		k->epoch_over_at_ms = clock_ms() + LAST_COUNTS_MS;
+	}
 }
 
 void keeper_peers_tick(struct keeper *k, uint64_t now_ms)

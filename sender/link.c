@@ -241,13 +241,17 @@ int link_error(const struct msg_error *m, struct err *e)
 {
 	char text[WIRE_TEXT_MAX + 1];
 	const char *word = wire_error_word(m->code);
+	int r;
 
 	(void)log_safe(text, sizeof text, m->text, sizeof m->text);
 	switch (m->code) {
 	case WIRE_PAUSED:
 	case WIRE_LIMIT:
 	case WIRE_STALE_EPOCH: /* the session was lost, and this connection heard of it first */
-		return err_set(e, ERR_NET, EAGAIN, "receiver says %s: %.200s", word, text);
+		r = err_set(e, ERR_NET, EAGAIN, "receiver says %s: %.200s", word, text);
+		if (e)
+			e->name = word;
+		return r;
 	case WIRE_DISK_FAILED:
 		return err_set(e, ERR_DISK, 0, "receiver says %s: %.200s", word, text);
 	case WIRE_PROTOCOL:

@@ -78,7 +78,8 @@ struct link_load {
 };
 struct link_load link_load(const struct link *l);
 
-/* An ERROR frame of the receiver as our kinds of error: what may be tried again is ERR_NET. */
+/* An ERROR frame of the receiver as our kinds of error: what may be tried again is ERR_NET, with
+ * the word of its code as the name. */
 int link_error(const struct msg_error *m, struct err *e);
 
 #endif

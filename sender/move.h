@@ -34,7 +34,8 @@ struct gauge {
 	_Atomic uint64_t twice; /* of those, sent before with the same content */
 	_Atomic uint64_t read;  /* bytes read from the sources */
 	_Atomic uint64_t
-	    settle_ms; /* of this round: the longest wait for the last durable blocks */
+	    settle_ms;    /* of this round: the longest wait for the last durable blocks */
+	atomic_uint lost; /* connections, in all rounds */
 	struct disk_gauge disk[DISKS_MAX];
 };
 
@@ -69,6 +70,8 @@ struct move {
 	const atomic_bool *stop;
 	unsigned rounds;
 	struct rounds log;
+	atomic_uint connections; /* of this round now, or of the last one; 0: there was none */
+	bool silent;          /* nothing may be printed in this round: see struct transfer */
 	bool verified;
 	bool sealed;
 	uint64_t sealed_ms;              /* clock_ms() when the last seal had gone out */

@@ -35,7 +35,7 @@ static const char help_text[] =
     "  --ionice CLASS     idle, or best-effort:0 to best-effort:7\n"
     "  --cpu PERCENT      ceiling on CPU time, in percent of one processor: 5 to 800\n"
     "  --limits FILE      limit, nice, ionice, cpu = VALUE; read again when it changes\n"
-    "  --connections K    1 to 8 (default 2)\n"
+    "  --connections K    1 to 8 (default: found out, one more at a time)\n"
     "  --digest WORD      auto: fast in frames, SHA-256 for the manifest; strong: SHA-256\n"
     "                     everywhere; fast: SHA-256 only in the round that is sealed\n"
     "  --codec WORD       auto, raw, lz4, zstd or zstd:LEVEL, 1 to 19 (default auto)\n"
@@ -440,7 +440,6 @@ static int check_use(const struct sender_options *o, struct err *e)
 int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e)
 {
 	struct sender_options o = { .bounds = BOUNDS_NONE,
-				    .connections = 2,
 				    .retry_s = 60,
 				    .dead_s = 60,
 				    .freeze_s = 600,

@@ -68,7 +68,7 @@ struct sender_options {
 	unsigned n_disks;
 	struct bounds bounds;
 	const char *limits_file; /* over the bounds, and may change */
-	unsigned connections;    /* 1..CONNECTIONS_MAX */
+	unsigned connections;    /* 1..CONNECTIONS_MAX; 0: found out */
 	unsigned retry_s;        /* how long a lost connection is tried again; 0: not */
 	unsigned dead_s;         /* a receiver silent for so long is gone */
 	unsigned freeze_s;       /* longest time a file system stays frozen */

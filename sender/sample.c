@@ -269,7 +269,7 @@ double sample_hash_rate(const struct move *m)
 	scoped(digest_freep) struct digest_ctx *digest = digest_new();
 	scoped(freep) uint8_t *p = calloc(4, PIECE_BYTES);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned threads = m->o->connections;
+	unsigned threads = m->o->connections ? m->o->connections : CONNECTIONS_MAX;
 	uint8_t out[DIGEST_LEN];
 	uint64_t began;
 

@@ -14,7 +14,7 @@
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {
 	*sc = (struct scanner){ .m = m, .block_size = block_size, .plain_room = READ_BYTES };
-	pace_init(&sc->pace, m->o->codec, m->o->codec_level, m->o->connections,
+	pace_init(&sc->pace, m->o->codec, m->o->codec_level, atomic_load(&m->connections),
 		  (unsigned)get_nprocs());
 	sc->strong_now = m->o->digest != DIGEST_CHOICE_FAST || m->o->once || m->o->final;
 	sc->codec = codec_new();
@@ -211,8 +211,8 @@ static bool claim_is_enough(const struct scanner *sc, const struct table_entry *
 	       (entry->strong_known || !sc->strong_now);
 }
 
-/* Whatever is not claimed, or not well enough, is left in the piece, to be read. */
-static int same_piece(struct scanner *sc, struct err *e)
+/* Up to the first block that is not claimed, or not well enough: it must be read after all. */
+static int same_blocks(struct scanner *sc, struct err *e)
 {
 	struct piece *p = &sc->piece;
 	int r = 0;
@@ -234,7 +234,7 @@ static int same_piece(struct scanner *sc, struct err *e)
 static size_t read_len(const struct scanner *sc, const struct source_info *i)
 {
 	size_t len = i->kind == SOURCE_FILE ? sc->block_size : READ_BYTES;
-	uint64_t left = sc->piece.count * sc->block_size;
+	uint64_t left = (sc->piece.kind == PIECE_SAME ? 1 : sc->piece.count) * sc->block_size;
 	uint64_t in_disk = i->size - sc->piece.block * sc->block_size;
 
 	if (len > left)
@@ -242,40 +242,41 @@ static size_t read_len(const struct scanner *sc, const struct source_info *i)
 	return len < in_disk ? len : (size_t)in_disk;
 }
 
+static int read_blocks(struct scanner *sc, struct err *e)
+{
+	struct source *src = sc->m->disks[sc->piece.d].source;
+	size_t len = read_len(sc, source_info(src));
+	int r = source_read(src, sc->plain, len, sc->piece.block * sc->block_size, e);
+
+	if (r)
+		return r;
+	atomic_fetch_add(&sc->m->gauge.read, len);
+	for (size_t at = 0; at < len; at += sc->block_size) {
+		size_t n = len - at < sc->block_size ? len - at : sc->block_size;
+
+		r = one_block(sc, sc->piece.d, sc->piece.block, sc->plain + at, n, e);
+		if (r)
+			return r;
+		step(sc);
+	}
+	return 0;
+}
+
 int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
 {
-	struct source *src = sc->m->disks[p->d].source;
 	int r;
 
 	sc->piece = *p;
 	r = stream_open_disk(sc->stream, p->d, e);
-	if (r)
-		return r;
-	if (p->kind == PIECE_ZERO)
-		return zero_piece(sc, e);
-	if (p->kind == PIECE_SAME) {
-		r = same_piece(sc, e);
-		if (r)
-			return r;
-		sc->piece.kind = PIECE_READ;
+	if (!r && p->kind == PIECE_ZERO)
+		r = zero_piece(sc, e);
+	while (!r && sc->piece.count) {
+		if (p->kind == PIECE_SAME)
+			r = same_blocks(sc, e);
+		if (!r && sc->piece.count)
+			r = read_blocks(sc, e);
 	}
-	while (sc->piece.count) {
-		size_t len = read_len(sc, source_info(src));
-
-		r = source_read(src, sc->plain, len, sc->piece.block * sc->block_size, e);
-		if (r)
-			return r;
-		atomic_fetch_add(&sc->m->gauge.read, len);
-		for (size_t at = 0; at < len; at += sc->block_size) {
-			size_t n = len - at < sc->block_size ? len - at : sc->block_size;
-
-			r = one_block(sc, p->d, sc->piece.block, sc->plain + at, n, e);
-			if (r)
-				return r;
-			step(sc);
-		}
-	}
-	return 0;
+	return r;
 }
 
 /* What was found out about a run stays true for this round. */
@@ -291,6 +292,17 @@ static enum piece_kind kind_again(uint8_t frame_kind)
 	}
 }
 
+static bool give_back_frame(struct scanner *sc, const struct sent *x, struct cursor *c)
+{
+	/* The claim behind an UNCHANGED still holds; others are as if never sent. */
+	if (x->kind != FRAME_UNCHANGED)
+		table_unclaim(sc->m->disks[x->disk].table, x->block, x->count);
+	return cursor_give_back(c, &(struct piece){ .d = x->disk,
+						    .block = x->block,
+						    .count = x->count,
+						    .kind = kind_again(x->kind) });
+}
+
 bool scanner_give_back(struct scanner *sc, struct cursor *c)
 {
 	const struct stream *s = sc->stream;
@@ -302,16 +314,9 @@ bool scanner_give_back(struct scanner *sc, struct cursor *c)
 							     .block = sc->run.block,
 							     .count = sc->run.count,
 							     .kind = kind_again(sc->run.kind) });
-	for (size_t i = 0; i < s->n; i++) {
-		const struct sent *x = &s->sent[(s->first + i) % SENT_MAX];
-
-		/* The claim behind an UNCHANGED still holds; others are as if never sent. */
-		if (x->kind != FRAME_UNCHANGED)
-			table_unclaim(sc->m->disks[x->disk].table, x->block, x->count);
-		room &= cursor_give_back(c, &(struct piece){ .d = x->disk,
-							     .block = x->block,
-							     .count = x->count,
-							     .kind = kind_again(x->kind) });
+	for (unsigned d = 0; d < sc->m->n_disks; d++) {
+		for (uint16_t i = s->disks[d].first; i != SENT_NONE; i = s->sent[i].next)
+			room &= give_back_frame(sc, &s->sent[i], c);
 	}
 	sc->run.count = sc->piece.count = 0;
 	return room;

@@ -207,6 +207,27 @@ int session_open_data(struct move *m, const struct session *s, struct link **ret
 	return 0;
 }
 
+int session_attach(struct move *m, const struct session *s, struct link **ret, struct err *e)
+{
+	struct msg_welcome w = { 0 };
+	struct msg_opened opened;
+	struct link *l = NULL;
+	int r = connect_link(m, &l, e);
+
+	if (!r)
+		r = login(m, l, LOGIN_SESSION, s->epoch, &w, e);
+	if (!r && (w.epoch != s->epoch || w.block_size != s->block_size))
+		r = err_set(e, ERR_PEER, EPROTO, "the session goes on as another one");
+	for (unsigned i = 0; !r && i < m->n_disks; i++)
+		r = session_open_disk(l, &m->disks[i], &opened, e);
+	if (r) {
+		link_close(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
 static int take_claims(struct move_disk *d, const uint8_t *p, size_t len, struct err *e)
 {
 	int r = 0;

@@ -12,7 +12,7 @@
 #include "move.h"
 
 struct session {
-	struct link *link;
+	struct link *link; /* NULL: lost, and not had again */
 	uint64_t epoch;
 	uint32_t block_size;
 	uint32_t disks; /* bit N: in the task */
@@ -32,6 +32,9 @@ int session_open_disks(struct move *m, struct session *s, struct err *e);
 /* Says BYE when ${polite}. Safe on a session that is not open. */
 void session_close(struct session *s, bool polite);
 
+/* The session's own connection was lost: another one in its place, with all disks open. The session
+ * goes on where it was. "stale-epoch": it is over at the receiver. */
+int session_attach(struct move *m, const struct session *s, struct link **ret, struct err *e);
 /* Another connection of the same session. */
 int session_open_data(struct move *m, const struct session *s, struct link **ret, struct err *e);
 int session_open_disk(struct link *l, const struct move_disk *d, struct msg_opened *ret,

@@ -9,43 +9,6 @@
 /* A receiver that gathers more than the window holds is asked to flush after this time. */
 #define STALL_MS 100
 
-void window_init(struct window *w)
-{
-	memset(w, 0, sizeof *w);
-	(void)pthread_mutex_init(&w->lock, NULL);
-}
-
-static bool window_take(struct window *w, uint64_t cost)
-{
-	uint64_t now = atomic_load(&w->in_flight);
-
-	do {
-		if (now + cost > WINDOW_BYTES)
-			return false;
-	} while (!atomic_compare_exchange_weak(&w->in_flight, &now, now + cost));
-	return true;
-}
-
-static void window_give(struct window *w, uint64_t cost, unsigned own_slot)
-{
-	atomic_fetch_sub(&w->in_flight, cost);
-	if (!atomic_load(&w->waiting))
-		return;
-	(void)pthread_mutex_lock(&w->lock);
-	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
-		if (w->links[i] && i != own_slot)
-			link_wake(w->links[i]);
-	}
-	(void)pthread_mutex_unlock(&w->lock);
-}
-
-static void window_list(struct window *w, unsigned slot, struct link *l)
-{
-	(void)pthread_mutex_lock(&w->lock);
-	w->links[slot] = l;
-	(void)pthread_mutex_unlock(&w->lock);
-}
-
 void stream_init(struct stream *s, struct move *m, struct link *l, struct window *w,
 		 uint32_t block_size, unsigned slot)
 {
@@ -55,17 +18,31 @@ void stream_init(struct stream *s, struct move *m, struct link *l, struct window
 	s->window = w;
 	s->block_size = block_size;
 	s->slot = slot;
+	for (unsigned d = 0; d < DISKS_MAX; d++)
+		s->disks[d].first = s->disks[d].last = SENT_NONE;
+	for (unsigned i = 0; i < SENT_MAX; i++)
+		s->sent[i].next = i + 1 < SENT_MAX ? (uint16_t)(i + 1) : SENT_NONE;
 	window_list(w, slot, l);
 }
 
 void stream_drop(struct stream *s)
 {
-	uint64_t cost = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		cost += s->sent[(s->first + i) % SENT_MAX].cost;
 	window_list(s->window, s->slot, NULL);
-	window_give(s->window, cost, s->slot);
+	for (unsigned d = 0; d < s->m->n_disks; d++) {
+		uint64_t cost = 0;
+
+		for (uint16_t i = s->disks[d].first; i != SENT_NONE; i = s->sent[i].next)
+			cost += s->sent[i].cost;
+		window_give(s->window, d, cost, s->slot);
+	}
+}
+
+void stream_goes_on(struct stream *s, unsigned d, uint64_t seq)
+{
+	struct stream_disk *sd = &s->disks[d];
+
+	sd->open = true;
+	sd->seq = sd->durable = sd->flushed = seq;
 }
 
 int stream_open_disk(struct stream *s, unsigned d, struct err *e)
@@ -91,22 +68,37 @@ static uint64_t bytes_of(const struct stream *s, const struct sent *x)
 	return (to < size ? to : size) - from;
 }
 
-static void release(struct stream *s)
+uint64_t stream_in_doubt(const struct stream *s)
 {
+	uint64_t sum = 0;
+
+	for (unsigned d = 0; d < s->m->n_disks; d++) {
+		for (uint16_t i = s->disks[d].first; i != SENT_NONE; i = s->sent[i].next)
+			sum += bytes_of(s, &s->sent[i]);
+	}
+	return sum;
+}
+
+/* What became durable of disk ${d}. */
+static void release(struct stream *s, unsigned d)
+{
+	struct stream_disk *sd = &s->disks[d];
 	uint64_t cost = 0;
 
-	while (s->n) {
-		const struct sent *x = &s->sent[s->first];
+	while (sd->first != SENT_NONE && s->sent[sd->first].seq <= sd->durable) {
+		uint16_t i = sd->first;
+		struct sent *x = &s->sent[i];
 
-		if (x->seq > s->disks[x->disk].durable)
-			break;
 		cost += x->cost;
-		atomic_fetch_add(&s->m->gauge.disk[x->disk].durable, bytes_of(s, x));
-		s->first = (s->first + 1) % SENT_MAX;
-		s->n--;
+		atomic_fetch_add(&s->m->gauge.disk[d].durable, bytes_of(s, x));
+		sd->first = x->next;
+		if (sd->first == SENT_NONE)
+			sd->last = SENT_NONE;
+		x->next = s->free;
+		s->free = i;
 	}
 	if (cost)
-		window_give(s->window, cost, s->slot);
+		window_give(s->window, d, cost, s->slot);
 }
 
 static int on_durable(struct stream *s, const struct frame *f, const uint8_t *p, struct err *e)
@@ -125,7 +117,7 @@ static int on_durable(struct stream *s, const struct frame *f, const uint8_t *p,
 			       f->disk, (unsigned long long)f->seq);
 	if (f->seq > s->disks[d].durable)
 		s->disks[d].durable = f->seq;
-	release(s);
+	release(s, d);
 	return 0;
 }
 
@@ -151,7 +143,7 @@ int stream_poll(struct stream *s, int timeout_ms, struct err *e)
 
 /* ---- frames out ---- */
 
-static int flush_disk(struct stream *s, unsigned d, struct err *e)
+int stream_flush(struct stream *s, unsigned d, struct err *e)
 {
 	struct stream_disk *sd = &s->disks[d];
 	struct frame f = { .kind = FRAME_FLUSH, .disk = (uint8_t)s->m->disks[d].n };
@@ -168,56 +160,74 @@ static int flush_all(struct stream *s, struct err *e)
 	int r = 0;
 
 	for (unsigned d = 0; !r && d < s->m->n_disks; d++)
-		r = flush_disk(s, d, e);
+		r = stream_flush(s, d, e);
 	return r ? r : link_flush(s->link, e);
 }
 
-static int wait_for_room(struct stream *s, uint64_t cost, struct err *e)
+static bool take_room(struct stream *s, unsigned d, uint64_t cost)
+{
+	return s->free != SENT_NONE && window_take(s->window, d, cost);
+}
+
+static int wait_for_room(struct stream *s, unsigned d, uint64_t cost, struct err *e)
 {
 	uint64_t since = clock_ms();
 	bool asked = false;
 	int r = link_flush(s->link, e);
 
-	atomic_fetch_add(&s->window->waiting, 1);
-	while (!r && (s->n == SENT_MAX || !window_take(s->window, cost))) {
+	window_wait(s->window, true);
+	while (!r && !take_room(s, d, cost)) {
 		r = stream_poll(s, STALL_MS, e);
 		if (!r && !asked && clock_ms() - since >= STALL_MS) {
 			r = flush_all(s, e);
 			asked = true;
 		}
 	}
-	atomic_fetch_sub(&s->window->waiting, 1);
+	window_wait(s->window, false);
 	return r;
 }
 
-/* Room in the window and a line in the ring for a frame; fills its sequence number. */
-static int note(struct stream *s, unsigned d, struct frame *f, uint64_t count, struct err *e)
+static void list(struct stream *s, unsigned d, const struct frame *f, uint64_t count)
 {
-	uint64_t cost = s->block_size;
+	struct stream_disk *sd = &s->disks[d];
+	uint16_t i = s->free;
+
+	s->free = s->sent[i].next;
+	s->sent[i] = (struct sent){ .seq = f->seq,
+				    .block = f->block,
+				    .count = count,
+				    .cost = s->block_size,
+				    .disk = (uint8_t)d,
+				    .kind = (uint8_t)f->kind,
+				    .next = SENT_NONE };
+	if (sd->last == SENT_NONE)
+		sd->first = i;
+	else
+		s->sent[sd->last].next = i;
+	sd->last = i;
+}
+
+/* ${count} blocks from f->block on; fills the sequence number. What did not go out whole never
+ * existed: the caller still has what was in it. */
+static int put_blocks(struct stream *s, unsigned d, struct frame *f, uint64_t count, const void *a,
+		      size_t a_len, const void *b, size_t b_len, struct err *e)
+{
 	int r = stream_poll(s, 0, e);
 
-	if (!r && (s->n == SENT_MAX || !window_take(s->window, cost)))
-		r = wait_for_room(s, cost, e);
+	if (!r && window_wants_flush(s->window, d))
+		r = stream_flush(s, d, e);
+	if (!r && !take_room(s, d, s->block_size))
+		r = wait_for_room(s, d, s->block_size, e);
 	if (r)
 		return r;
 	f->seq = ++s->disks[d].seq;
-	s->sent[(s->first + s->n++) % SENT_MAX] = (struct sent){ .seq = f->seq,
-								 .block = f->block,
-								 .count = count,
-								 .cost = cost,
-								 .disk = (uint8_t)d,
-								 .kind = (uint8_t)f->kind };
-	return 0;
-}
-
-/* The frame did not go out whole, so it never existed: the caller still has what was in it. */
-static int forget_last(struct stream *s, int r)
-{
+	r = link_put(s->link, f, a, a_len, b, b_len, e);
 	if (r) {
-		s->n--;
-		window_give(s->window, s->sent[(s->first + s->n) % SENT_MAX].cost, s->slot);
+		window_give(s->window, d, s->block_size, s->slot);
+		return r;
 	}
-	return r;
+	list(s, d, f, count);
+	return 0;
 }
 
 int stream_data(struct stream *s, unsigned d, uint64_t block, uint32_t gen, enum codec codec,
@@ -229,11 +239,8 @@ int stream_data(struct stream *s, unsigned d, uint64_t block, uint32_t gen, enum
 			   .codec = (uint8_t)codec,
 			   .gen = gen,
 			   .block = block };
-	int r = note(s, d, &f, 1, e);
 
-	if (r)
-		return r;
-	return forget_last(s, link_put(s->link, &f, digest, DIGEST_LEN, payload, len, e));
+	return put_blocks(s, d, &f, 1, digest, DIGEST_LEN, payload, len, e);
 }
 
 int stream_run(struct stream *s, unsigned d, enum frame_kind kind, uint64_t block, uint64_t count,
@@ -243,12 +250,9 @@ int stream_run(struct stream *s, unsigned d, enum frame_kind kind, uint64_t bloc
 		.kind = kind, .disk = (uint8_t)s->m->disks[d].n, .gen = gen, .block = block
 	};
 	uint8_t out[MSG_RUN_LEN];
-	int r = note(s, d, &f, count, e);
 
 	msg_run_encode(count, out);
-	if (r)
-		return r;
-	return forget_last(s, link_put(s->link, &f, out, sizeof out, NULL, 0, e));
+	return put_blocks(s, d, &f, count, out, sizeof out, NULL, 0, e);
 }
 
 /* Flushes too: no answer may come late, into the next conversation on this connection. */

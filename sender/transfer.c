@@ -119,8 +119,11 @@ static int one_round(struct transfer *t, struct err *e)
 	(void)snprintf(what, sizeof what, "round %u", t->m->rounds + 1);
 	progress_begin(&tick.progress, t->m, what);
 	tick.progress.quiet |= t->silent;
+	t->m->silent = t->silent;
 	r = round_run(t->m, &t->session, on_tick, &tick, e);
 	progress_end(&tick.progress);
+	if (!t->session.link) /* the others ended the round without it */
+		t->open = false;
 	return r;
 }
 

@@ -3,6 +3,7 @@
 bats_test(cli refusals 300)
 bats_test(cli transfer 300)
 bats_test(cli rounds 600)
+bats_test(cli flow 300)
 bats_test(fault kill 900)
 bats_test(fault memory 300)
 bats_test(e2e bookworm_bios 1500)

@@ -263,6 +263,106 @@ static void given_back_pieces_keep_what_is_known(void **state)
 	assert_true(p.block == 5 && p.count == 2 && p.kind == PIECE_ZERO);
 }
 
+/* ---- several connections ---- */
+
+/* The next piece for ${s}: it took ${ms} to do the one before. */
+static unsigned seat_takes(struct fixture *f, struct seat *s, uint64_t *now_ms, uint64_t ms)
+{
+	struct piece p;
+
+	*now_ms += ms;
+	assert_int_equal(cursor_next(&f->c, s, *now_ms, &p, NULL), 1);
+	return p.d;
+}
+
+/* Two disks of 24 pieces each, all of it to be read. */
+static void make_two(struct fixture *f)
+{
+	static const uint64_t first[] = { 0 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		char name[8];
+
+		source_close(f->m.disks[i].source);
+		table_close(f->m.disks[i].table);
+		(void)snprintf(name, sizeof name, "disk%u", i);
+		assert_int_equal(unlinkat(f->dirfd, name, 0), 0);
+		make_disk(f, i, 96 * MIB, first, 1);
+	}
+	cursor_init(&f->c, &f->m, BLOCK);
+	/* as block devices, which say nothing of holes */
+	for (unsigned i = 0; i < 2; i++)
+		f->c.lanes[i].hole_end = 96 * MIB;
+}
+
+static void connections_spread_over_the_disks_and_stay(void **state)
+{
+	struct fixture *f = *state;
+	struct seat a = { 0 }, b = { 0 }, c = { 0 };
+	uint64_t now = 0;
+
+	make_two(f);
+	assert_int_equal(cursor_crowd(&f->c), 1); /* both disks wait for somebody */
+	assert_int_equal(seat_takes(f, &a, &now, 0), 0);
+	assert_int_equal(cursor_crowd(&f->c), 2);
+	assert_int_equal(seat_takes(f, &b, &now, 0), 1);
+	assert_int_equal(seat_takes(f, &c, &now, 0), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(seat_takes(f, &a, &now, 10), 0);
+		assert_int_equal(seat_takes(f, &b, &now, 10), 1);
+		assert_int_equal(seat_takes(f, &c, &now, 10), 0);
+	}
+	cursor_leave(&f->c, &b); /* nobody is at disk 1 now, two at disk 0 */
+	assert_int_equal(seat_takes(f, &a, &now, 10), 1);
+	assert_int_equal(seat_takes(f, &c, &now, 10), 0);
+}
+
+static void who_is_done_with_a_disk_helps_with_the_other(void **state)
+{
+	struct fixture *f = *state;
+	struct seat a = { 0 }, b = { 0 };
+	uint64_t now = 0;
+	struct piece p;
+
+	make_two(f);
+	assert_int_equal(seat_takes(f, &b, &now, 0), 0);
+	for (unsigned i = 0; i < 24; i++)
+		assert_int_equal(seat_takes(f, &a, &now, 5), 1);
+	assert_int_equal(seat_takes(f, &a, &now, 5), 0);
+	assert_int_equal(cursor_crowd(&f->c), 1);
+	while (cursor_next(&f->c, &a, now, &p, NULL) == 1)
+		assert_int_equal(p.d, 0);
+	assert_false(a.taken);
+	assert_int_equal(f->c.lanes[0].seats, 1);
+}
+
+static void a_slow_disk_keeps_one_connection_while_the_other_has_work(void **state)
+{
+	struct fixture *f = *state;
+	struct seat s[4] = { 0 };
+	uint64_t now = 0, done = 0;
+
+	make_two(f);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(seat_takes(f, &s[i], &now, 0), i & 1);
+	/* the two at disk 0 need a second for a piece, those at disk 1 a tenth of that */
+	s[1].began_ms = s[3].began_ms = 900;
+	now = 1000;
+	assert_int_equal(seat_takes(f, &s[1], &now, 0), 1);
+	assert_int_equal(seat_takes(f, &s[0], &now, 0), 1); /* leaves the slow one */
+	assert_int_equal(seat_takes(f, &s[2], &now, 0), 0); /* the last one stays */
+	assert_int_equal(f->c.lanes[0].seats, 1);
+	assert_int_equal(seat_takes(f, &s[3], &now, 0), 1);
+	/* a new one does not go there either, nor does anyone back */
+	struct seat late = { 0 };
+	assert_int_equal(seat_takes(f, &late, &now, 0), 1);
+	while (f->c.lanes[1].block < 1536 && done++ < 24)
+		assert_int_equal(seat_takes(f, &s[1], &now, 100), 1);
+	/* now that it is the only one with work it gets them all */
+	assert_int_equal(seat_takes(f, &s[1], &now, 100), 0);
+	assert_int_equal(seat_takes(f, &late, &now, 100), 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -277,6 +377,9 @@ int main(void)
 		TEST(what_nobody_claims_is_read_even_if_it_is_the_same),
 		TEST(many_small_extents_cost_one_walk),
 		TEST(given_back_pieces_keep_what_is_known),
+		TEST(connections_spread_over_the_disks_and_stay),
+		TEST(who_is_done_with_a_disk_helps_with_the_other),
+		TEST(a_slow_disk_keeps_one_connection_while_the_other_has_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

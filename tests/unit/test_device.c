@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -226,6 +227,25 @@ static void faults_come_at_the_call_they_name(void **state)
 	assert_int_equal(device_zero(f->d, 0, 512, NULL), 0);
 }
 
+static void a_delay_comes_at_each_call_and_does_not_hide_other_faults(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t b[512] = { 1 };
+	struct timespec from, to;
+
+	open_disk(f);
+	assert_int_equal(
+	    device_fault_wrap(&f->d, "write:*:delay=60ms,write:2:EIO,flush:*:EIO", NULL), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &from);
+	assert_int_equal(device_write(f->d, b, 512, 0, NULL), 0);
+	assert_int_equal(device_write(f->d, b, 512, 0, NULL), -EIO);
+	assert_int_equal(device_write(f->d, b, 512, 0, NULL), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_true((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 >=
+		    180);
+	assert_int_equal(device_flush(f->d, NULL), -EIO);
+}
+
 static void a_kill_fault_stops_the_process_in_mid_write(void **state)
 {
 	struct fixture *f = *state;
@@ -253,8 +273,19 @@ static void a_kill_fault_stops_the_process_in_mid_write(void **state)
 static void a_fault_that_makes_no_sense_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = { "write",      "write:0:EIO", "write:1",     "write:1:",
-					   "seek:1:EIO", "write:x:EIO", "write:1:EIOX" };
+	static const char *const bad[] = { "write",
+					   "write:0:EIO",
+					   "write:1",
+					   "write:1:",
+					   "seek:1:EIO",
+					   "write:x:EIO",
+					   "write:1:EIOX",
+					   "write:*:",
+					   "write:*:delay=",
+					   "write:*:delay=0ms",
+					   "write:*:delay=9",
+					   "write:*:delay=9s",
+					   "write:*:delay=60001ms" };
 
 	open_disk(f);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -535,6 +566,7 @@ int main(void)
 		T(zeroing_makes_holes_and_leaves_holes_alone),
 		T(a_failed_flush_is_final),
 		T(faults_come_at_the_call_they_name),
+		T(a_delay_comes_at_each_call_and_does_not_hide_other_faults),
 		T(a_kill_fault_stops_the_process_in_mid_write),
 		T(a_fault_that_makes_no_sense_is_refused),
 		T(what_lies_on_a_disk_is_named),

@@ -308,7 +308,7 @@ static void a_count_that_waits_when_the_session_ends_still_counts(void **state)
 	(void)close(writer);
 }
 
-static void a_session_with_a_goodbye_is_over_at_once(void **state)
+static void a_session_with_a_goodbye_is_not_waited_for(void **state)
 {
 	struct world *w = *state;
 	struct fake_conn c, data;
@@ -322,6 +322,9 @@ static void a_session_with_a_goodbye_is_over_at_once(void **state)
 	child_ends(w, ROLE_CONN, data.number + 7, CONN_END_BYE << 8); /* somebody else's */
 	assert_int_equal(state_of(w), TASK_RECEIVING);
 	child_ends(w, ROLE_CONN, c.number, CONN_END_BYE << 8);
+	assert_int_equal(keeper_members(w->k), 0);
+	assert_true(w->k->epoch_over_at_ms < clock_ms() + 1000);
+	let_epoch_end(w);
 	assert_int_equal(state_of(w), TASK_INTERRUPTED);
 	(void)close(data.fd);
 	(void)close(writer);
@@ -1106,7 +1109,7 @@ int main(void)
 		TEST(a_writer_that_still_ends_is_not_heard_after_clean),
 		TEST(received_means_every_block_claimed_and_nothing_pending),
 		TEST(a_lost_session_is_an_interruption_and_the_next_open_goes_on),
-		TEST(a_session_with_a_goodbye_is_over_at_once),
+		TEST(a_session_with_a_goodbye_is_not_waited_for),
 		TEST(a_round_goes_on_while_any_connection_of_it_lives),
 		TEST(a_pause_without_a_session_connection_ends_the_epoch_too),
 		TEST(a_count_that_waits_when_the_session_ends_still_counts),

@@ -32,7 +32,7 @@ static void a_push_takes_disks_and_defaults(void **state)
 	assert_int_equal(o.disks[0].n, 0);
 	assert_string_equal(o.disks[1].src, "b.img");
 	assert_int_equal(o.disks[1].n, DISK_BY_ORDER);
-	assert_int_equal(o.connections, 2);
+	assert_int_equal(o.connections, 0);
 	assert_true(o.bounds.limit.base == LIMIT_NONE);
 	assert_int_equal(o.bounds.nice, NICE_KEEP);
 	assert_int_equal(o.bounds.ionice, IONICE_KEEP);
