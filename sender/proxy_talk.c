@@ -108,22 +108,34 @@ static bool header_has(const char *head, const char *name, const char *word)
 	return false;
 }
 
+static int three_digits(const char *p)
+{
+	int v = 0;
+
+	for (int i = 0; i < 3; i++) {
+		if (p[i] < '0' || p[i] > '9')
+			return 0;
+		v = 10 * v + (p[i] - '0');
+	}
+	return v;
+}
+
+/* ${head} begins with "HTTP/1." and ends with an empty line. */
 static int http_status(const struct proxy_talk *t, const char *head, struct err *e)
 {
-	static const char *const proto = "HTTP/1.";
 	size_t reason = strcspn(head, "\r\n");
+	int code = reason < 12 || head[8] != ' ' ? 0 : three_digits(head + 9);
 	char why[80];
-	int code = 0;
 
-	if (reason < 12 || strncmp(head, proto, 7) != 0 || head[8] != ' ' ||
-	    sscanf(head + 9, "%3d", &code) != 1 || code < 200 || code > 599)
+	if (code < 200 || code > 599)
 		return bad_words(t, "gives no HTTP answer", e);
 	(void)log_safe(why, sizeof why, head + 9, reason - 9);
 	if (code / 100 == 2)
 		return 0;
 	if (code == 407 && !header_has(head, "Proxy-Authenticate", "Basic"))
 		return wants_auth(t, "wants a kind of authentication other than Basic", e);
-	if (code == 407)
+	/* tinyproxy says 401 to a wrong password, though it is no origin server */
+	if (code == 407 || code == 401)
 		return wants_auth(t,
 				  t->proxy->user[0] ? "does not take this user and password"
 						    : "wants a user and a password",

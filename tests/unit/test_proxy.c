@@ -321,6 +321,7 @@ static void http_conversations_end_as_they_should(void **state)
 		  -1,
 		  "proxy-auth",
 		  ERR_REFUSED },
+		{ h, v4, HTTP("HTTP/1.1 401 Unauthorized\r\n\r\n"), -1, "proxy-auth", ERR_REFUSED },
 		{ h, v4, HTTP("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nX: Basic\r\n\r\n"),
 		  -1, "proxy-auth", ERR_REFUSED },
 		{ h, v4, HTTP("HTTP/1.1 403 Forbidden by policy\r\n\r\n<html>"), -1,
