@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # bench.sh [SECTION...] [--runs N] [--size S] [--quick] [--out DIR] - installs what is needed, builds
 # the release preset, measures, prints tables and writes DIR/SECTION.json (DIR: build/bench).
-# Sections: peers cpu; all of them unless named. --quick: minutes, small sizes, bounds that
+# Sections: peers cpu wire-check links; all of them unless named. --quick: minutes, small sizes, bounds that
 # noise can break are not judged. See docs/benchmarks.md.
 # Exit: 0 every bound held, 1 one did not or something failed, 2 usage.
 set -euo pipefail
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 top=$PWD
 bin=${BUILD:-$top/build/release}
 out=$top/build/bench
-all_sections=(peers cpu)
+all_sections=(peers cpu wire-check links)
 sections=()
 runs=
 size=
@@ -22,9 +22,11 @@ quick=false
 source tests/bench/lib.bash
 # shellcheck source=tests/bench/ours.bash
 source tests/bench/ours.bash
-for section in "${all_sections[@]}"; do
-	# shellcheck disable=SC1090 # one of the list above
-	source "tests/bench/$section.bash"
+# shellcheck source=tests/bench/line.bash
+source tests/bench/line.bash
+for part in peers cpu links; do
+	# shellcheck disable=SC1090 # one of the list
+	source "tests/bench/$part.bash"
 done
 
 usage() {
@@ -67,10 +69,11 @@ prepare() {
 not_run() { echo "NOT RUN  $1: needs $(human "$2") of memory and a tenth to spare"; }
 
 summary() {
-	local section bad=0
+	local section json bad=0
 	for section in "${sections[@]}"; do
-		[[ -s $out/$section.json ]] || continue
-		jq -e 'all(.verdicts[]; .verdict != "FAIL")' "$out/$section.json" >/dev/null || bad=1
+		json=$out/${section//-/_}.json
+		[[ -s $json ]] || continue
+		jq -e 'all(.verdicts[]; .verdict != "FAIL")' "$json" >/dev/null || bad=1
 	done
 	return "$bad"
 }
@@ -81,8 +84,8 @@ main() {
 	bench_begin
 	local section
 	for section in "${sections[@]}"; do
-		rm -f "$out/$section.json"
-		"bench_$section"
+		rm -f "$out/${section//-/_}.json"
+		"bench_${section//-/_}"
 	done
 	summary
 }

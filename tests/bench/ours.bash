@@ -37,12 +37,15 @@ ours_receive() {
 	wait_for 20 ours_is_up || { cat "$work/receiverd.log" >&2; die "receiverd did not start"; }
 }
 
+# Commands in front of receiver and sender (network namespaces), and where the receiver listens.
 ours_in=()
+ours_from=()
+ours_listen=
 ours_ctl() { "$bin/receiver/receiverctl" --socket "$work/state/control.sock" "$@"; }
 ours_is_up() { [[ -s $work/state/listen ]] && ours_ctl status --json >/dev/null 2>&1; }
 
 ours_push() {
-	"$bin/sender/transit-send" push --invite "$work/invite" --quiet --json --disk "$source=0" "$@" \
+	"${ours_from[@]}" "$bin/sender/transit-send" push --invite "$work/invite" --quiet --json --disk "$source=0" "$@" \
 		>"$work/push.json" 2>"$work/push.log" || { cat "$work/push.log" "$work/push.json" >&2; return 1; }
 }
 
