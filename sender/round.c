@@ -133,7 +133,7 @@ static int change_disk(struct worker *w, const struct piece *p, struct err *e)
 	w->disk = p->d;
 	if (before == p->d)
 		return 0;
-	r = scanner_end_run(&w->scanner, e);
+	r = scanner_end(&w->scanner, e);
 	return r ? r : stream_flush(&w->stream, before, e);
 }
 
@@ -156,7 +156,7 @@ static int work(struct worker *w, struct err *e)
 	cursor_leave(&rd->cursor, &w->seat);
 	window_share(&rd->window, cursor_crowd(&rd->cursor));
 	if (!r)
-		r = scanner_end_run(&w->scanner, e);
+		r = scanner_end(&w->scanner, e);
 	return r ? r : stream_settle(&w->stream, e);
 }
 

@@ -8,32 +8,31 @@
 
 #include "clock.h"
 
-#define READ_BYTES ((size_t)(1 * MIB))
 #define RUN_BYTES (128 * MIB)
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {
-	*sc = (struct scanner){ .m = m, .block_size = block_size, .plain_room = READ_BYTES };
+	*sc = (struct scanner){ .m = m, .block_size = block_size };
 	pace_init(&sc->pace, m->o->codec, m->o->codec_level, atomic_load(&m->connections),
 		  (unsigned)get_nprocs());
 	sc->strong_now = m->o->digest != DIGEST_CHOICE_FAST || m->o->once || m->o->final;
 	sc->codec = codec_new();
 	sc->digest = digest_new();
-	sc->plain = aligned_alloc(SOURCE_ALIGN, sc->plain_room);
 	sc->packed = malloc(block_size);
 	if (sc->digest)
 		digest_seed(sc->digest, m->store->task);
-	if (sc->codec && sc->digest && sc->plain && sc->packed)
+	int r = ahead_new(m, block_size, false, &sc->ahead, e);
+	if (!r && sc->codec && sc->digest && sc->packed)
 		return 0;
 	scanner_close(sc);
-	return err_set(e, ERR_SYS, ENOMEM, "buffers of a connection");
+	return r ? r : err_set(e, ERR_SYS, ENOMEM, "buffers of a connection");
 }
 
 void scanner_close(struct scanner *sc)
 {
 	codec_free(sc->codec);
 	digest_free(sc->digest);
-	free(sc->plain);
+	ahead_free(sc->ahead);
 	free(sc->packed);
 	*sc = (struct scanner){ 0 };
 }
@@ -47,7 +46,7 @@ void scanner_use(struct scanner *sc, struct stream *s)
 	pace_restart(&sc->pace, l.wire, l.wait_ns, clock_ns());
 }
 
-int scanner_end_run(struct scanner *sc, struct err *e)
+static int end_run(struct scanner *sc, struct err *e)
 {
 	struct run run = sc->run;
 	struct move_disk *d = &sc->m->disks[run.d];
@@ -82,7 +81,7 @@ static int extend_run(struct scanner *sc, enum frame_kind kind, unsigned d, uint
 
 	if (run->count && (run->kind != kind || run->d != d || run->block + run->count != block ||
 			   run->count * sc->block_size >= RUN_BYTES))
-		r = scanner_end_run(sc, e);
+		r = end_run(sc, e);
 	if (r)
 		return r;
 	if (!run->count)
@@ -109,7 +108,7 @@ static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8
 	size_t out_len = len;
 	enum codec codec =
 	    pace_encode(&sc->pace, sc->codec, p, len, sc->packed, sc->block_size, &out_len);
-	int r = scanner_end_run(sc, e);
+	int r = end_run(sc, e);
 
 	if (!r)
 		r = stream_data(sc->stream, d, block, entry->gen + 1, codec, entry->digest,
@@ -230,35 +229,40 @@ static int same_blocks(struct scanner *sc, struct err *e)
 	return r;
 }
 
-/* Files by block, so that it stays in the processor's cache; devices by larger reads. */
-static size_t read_len(const struct scanner *sc, const struct source_info *i)
+/* The oldest block that was read ahead. 1, or 0 when there is none. */
+static int send_one(struct scanner *sc, struct err *e)
 {
-	size_t len = i->kind == SOURCE_FILE ? sc->block_size : READ_BYTES;
-	uint64_t left = (sc->piece.kind == PIECE_SAME ? 1 : sc->piece.count) * sc->block_size;
-	uint64_t in_disk = i->size - sc->piece.block * sc->block_size;
+	struct ahead_block b;
+	int r = ahead_next(sc->ahead, &b, e);
 
-	if (len > left)
-		len = (size_t)left;
-	return len < in_disk ? len : (size_t)in_disk;
-}
-
-static int read_blocks(struct scanner *sc, struct err *e)
-{
-	struct source *src = sc->m->disks[sc->piece.d].source;
-	size_t len = read_len(sc, source_info(src));
-	int r = source_read(src, sc->plain, len, sc->piece.block * sc->block_size, e);
-
+	if (r <= 0)
+		return r;
+	r = one_block(sc, b.d, b.block, b.data, b.len, e);
 	if (r)
 		return r;
-	atomic_fetch_add(&sc->m->gauge.read, len);
-	for (size_t at = 0; at < len; at += sc->block_size) {
-		size_t n = len - at < sc->block_size ? len - at : sc->block_size;
+	ahead_done(sc->ahead);
+	return 1;
+}
 
-		r = one_block(sc, sc->piece.d, sc->piece.block, sc->plain + at, n, e);
-		if (r)
+/* Begins reading from the piece on; what is in the way of that goes out first. */
+static int ask_blocks(struct scanner *sc, struct err *e)
+{
+	struct piece *p = &sc->piece;
+	uint64_t count;
+	int r = 0;
+
+	while (!(count = ahead_room(sc->ahead, p))) {
+		r = send_one(sc, e);
+		if (r < 0)
 			return r;
-		step(sc);
 	}
+	if (p->kind == PIECE_SAME)
+		count = 1;
+	r = ahead_ask(sc->ahead, p->d, p->block, count, e);
+	if (r)
+		return r;
+	p->block += count;
+	p->count -= count;
 	return 0;
 }
 
@@ -274,9 +278,18 @@ int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
 		if (p->kind == PIECE_SAME)
 			r = same_blocks(sc, e);
 		if (!r && sc->piece.count)
-			r = read_blocks(sc, e);
+			r = ask_blocks(sc, e);
 	}
 	return r;
+}
+
+int scanner_end(struct scanner *sc, struct err *e)
+{
+	int r;
+
+	while ((r = send_one(sc, e)) > 0)
+		continue;
+	return r ? r : end_run(sc, e);
 }
 
 /* What was found out about a run stays true for this round. */
@@ -306,7 +319,7 @@ static bool give_back_frame(struct scanner *sc, const struct sent *x, struct cur
 bool scanner_give_back(struct scanner *sc, struct cursor *c)
 {
 	const struct stream *s = sc->stream;
-	bool room = cursor_give_back(c, &sc->piece);
+	bool room = ahead_give_back(sc->ahead, c) & cursor_give_back(c, &sc->piece);
 
 	/* Its blocks were taken from the piece, but no frame says so. */
 	if (sc->run.count)

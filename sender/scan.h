@@ -9,6 +9,7 @@
 #ifndef SENDER_SCAN_H
 #define SENDER_SCAN_H
 
+#include "ahead.h"
 #include "cursor.h"
 #include "pace.h"
 #include "stream.h"
@@ -26,10 +27,10 @@ struct scanner {
 	uint32_t block_size;
 	struct digest_ctx *digest;
 	struct codec_ctx *codec;
-	bool strong_now;         /* the SHA-256 of what is read is taken in this run */
-	uint8_t *plain, *packed; /* READ bytes, one block */
-	size_t plain_room;
-	struct piece piece; /* what is left of the piece at hand */
+	bool strong_now; /* the SHA-256 of what is read is taken in this run */
+	uint8_t *packed; /* one block */
+	struct ahead *ahead;
+	struct piece piece; /* of the piece at hand, what is not even being read */
 	struct run run;
 	struct pace pace;
 };
@@ -39,9 +40,11 @@ void scanner_close(struct scanner *sc);
 /* The connection that frames go to from now on. */
 void scanner_use(struct scanner *sc, struct stream *s);
 
-/* Sends all of ${p}, but for a run that the next piece may go on with. */
+/* Sends ${p}, but for a run that the next piece may go on with, and for the last blocks, which are
+ * still being read when it returns. */
 int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e);
-int scanner_end_run(struct scanner *sc, struct err *e);
+/* Sends those. */
+int scanner_end(struct scanner *sc, struct err *e);
 /* The connection is lost: gives back what was not durable, and the rest of the piece. */
 bool scanner_give_back(struct scanner *sc, struct cursor *c);
 

@@ -133,6 +133,25 @@ const struct source_info *source_info(const struct source *s)
 	return &s->info;
 }
 
+static int ended(const struct source *s, uint64_t at, struct err *e)
+{
+	return err_set(e, ERR_DISK, EIO, "source '%s' ends at byte %ju: it became shorter",
+		       s->info.path, (uintmax_t)at);
+}
+
+static int failed(const struct source *s, int sys, uint64_t at, struct err *e)
+{
+	return err_set(e, ERR_DISK, sys, "read source '%s' at byte %ju", s->info.path,
+		       (uintmax_t)at);
+}
+
+/* Buffered because O_DIRECT was refused: do not keep pages that may grow old. */
+static void drop_pages(const struct source *s, size_t len, uint64_t off)
+{
+	if (s->info.kind == SOURCE_BLOCK && !s->direct)
+		(void)posix_fadvise(s->fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+}
+
 int source_read(struct source *s, void *buf, size_t len, uint64_t off, struct err *e)
 {
 	size_t done = 0;
@@ -144,18 +163,39 @@ int source_read(struct source *s, void *buf, size_t len, uint64_t off, struct er
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_set(e, ERR_DISK, errno, "read source '%s' at byte %ju",
-				       s->info.path, (uintmax_t)at);
+			return failed(s, errno, at, e);
 		if (!n)
-			return err_set(e, ERR_DISK, EIO,
-				       "source '%s' ends at byte %ju: it became shorter",
-				       s->info.path, (uintmax_t)at);
+			return ended(s, at, e);
 		done += (size_t)n;
 	}
-	/* Buffered because O_DIRECT was refused: do not keep pages that may grow old. */
-	if (s->info.kind == SOURCE_BLOCK && !s->direct)
-		(void)posix_fadvise(s->fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+	drop_pages(s, len, off);
 	return 0;
+}
+
+int source_read_begin(struct source *s, struct ioq *q, void *buf, size_t len, uint64_t off,
+		      uint64_t tag)
+{
+	struct ioq_op op = {
+		.kind = IOQ_READ, .fd = s->fd, .off = off, .len = len, .to = buf, .tag = tag
+	};
+
+	return ioq_submit(q, &op);
+}
+
+int source_read_end(struct source *s, ssize_t res, size_t len, uint64_t off, struct err *e)
+{
+	if (res < 0)
+		return failed(s, (int)-res, off, e);
+	if ((size_t)res < len)
+		return ended(s, off + (uint64_t)res, e);
+	drop_pages(s, len, off);
+	return 0;
+}
+
+void source_will_read(struct source *s, uint64_t off, size_t len)
+{
+	if (s->info.kind == SOURCE_FILE)
+		(void)posix_fadvise(s->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
 }
 
 int source_extent(struct source *s, uint64_t off, bool *ret_hole, uint64_t *ret_end, struct err *e)

@@ -9,7 +9,7 @@
  * Units   bytes.
  * Errors  ERR_DISK with the disk, the offset and the cause for a read that fails; nothing is
  *         skipped silently. ERR_REFUSED with a name for what is not a whole disk.
- * Threads source_read() from any thread; source_extent() from one at a time.
+ * Threads the reads from any thread; source_extent() from one at a time.
  */
 #ifndef SENDER_SOURCE_H
 #define SENDER_SOURCE_H
@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ioq.h"
 
 #define SOURCE_ALIGN 4096 /* of buffers, for O_DIRECT */
 
@@ -51,6 +52,14 @@ const struct source_info *source_info(const struct source *s);
 
 /* Reads exactly ${len} bytes at ${off}, inside the disk, into a buffer aligned to SOURCE_ALIGN. */
 int source_read(struct source *s, void *buf, size_t len, uint64_t off, struct err *e);
+
+/* The same, but for the waiting: ${buf} is ${q}'s until the completion with ${tag} is there, and
+ * what that says goes to source_read_end(). As ioq_submit(). */
+int source_read_begin(struct source *s, struct ioq *q, void *buf, size_t len, uint64_t off,
+		      uint64_t tag);
+int source_read_end(struct source *s, ssize_t res, size_t len, uint64_t off, struct err *e);
+/* It will be read soon: the kernel fetches of a file what it does not have. Advice only. */
+void source_will_read(struct source *s, uint64_t off, size_t len);
 
 /* What lies at ${off}: *ret_hole and where that ends (at most the disk's end). A disk that knows
  * no holes is one range of data. */
