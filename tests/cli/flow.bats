@@ -22,7 +22,7 @@ conns_are() { (($(conn_pids | wc -l) == $1)); }
 bytes_of() { awk '$1 == "rchar:" { print $2 }' "/proc/$1/io"; }
 
 begin_push() {
-	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --connections 3 --limit 12M "$@" \
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --connections 3 --limit 6M "$@" \
 		--json >"$WORK/out" 2>"$WORK/err" 3>&- &
 	SENDER_PID=$!
 	wait_until 20 state_is receiving
@@ -63,8 +63,12 @@ kill_one() {
 	[[ $(grep -c "is back after" "$WORK/err") -eq 1 ]]
 	[[ $(jq .connections_lost "$WORK/out") -eq 1 ]]
 	[[ $(jq .connections "$WORK/out") -eq 3 ]]
-	run grep -c "state=interrupted" "$WORK/receiverd.log"
-	[[ $output == 0 ]]
+}
+
+# never_interrupted_before PATTERN: not until that line of the receiver's log; a goodbye that comes
+# before the last counts of a busy writer may be followed by it.
+never_interrupted_before() {
+	awk -v until="$1" '/state=interrupted/ { exit 1 } $0 ~ until { exit 0 }' "$WORK/receiverd.log"
 }
 
 @test "the session's connection is lost: the others go on, it comes back, and nothing is asked for anew" {
@@ -77,6 +81,7 @@ kill_one() {
 	kill_one 0
 	grep -E "connection 1 \(the session's\) is back after" "$WORK/err"
 	grep -E "session goes on peer=.* epoch=1 connections=3" "$WORK/receiverd.log"
+	never_interrupted_before "session goes on"
 	# What was in flight goes twice, not what was durable.
 	(($(jq .bytes_sent_plain "$WORK/out") <= (60 + 64) * 1048576))
 	[[ $(ctl status --json | jq .epoch) -eq 1 ]]
@@ -114,8 +119,8 @@ kill_one() {
 	SENDER_PID=
 	grep "is back after" "$WORK/err"
 	[[ $(jq .rounds "$WORK/out") -eq 1 && $(ctl status --json | jq .epoch) -eq 1 ]]
-	run grep -c "state=interrupted" "$WORK/receiverd.log"
-	[[ $output == 0 ]]
+	grep -E "session goes on peer=.* epoch=1 connections=1" "$WORK/receiverd.log"
+	never_interrupted_before "session goes on"
 	same_content "$WORK/source" "$WORK/target"
 }
 
@@ -130,29 +135,34 @@ disk_0_is_there() {
 	ctl status --json | jq -e '.disks[0] | .blocks > 0 and .claimed == .blocks' >/dev/null
 }
 
-@test "a disk whose target is slow does not hold up the other one" {
-	local alone beside
-	dd if=/dev/urandom of="$WORK/source" bs=1M count=96 status=none
-	dd if=/dev/urandom of="$WORK/source1" bs=1M count=96 status=none
-	make_target "$WORK/target" 96
+# push_disks ARGUMENT...: to fresh targets, 0 and 1; prints the time until disk 0 is there
+push_disks() {
+	rm -rf "$STATE" "$WORK/invite" "$WORK/invite.state" "$WORK/target" "$WORK/target1"
+	make_target "$WORK/target" 64
 	make_target "$WORK/target1" 96
-	# Both are held by their delays and not by this machine: 60 and 3 MiB a second, or thereabouts.
-	start_receiver "0=$WORK/target" "1=$WORK/target1" --fault "0=write:*:delay=4ms" --fault "1=write:*:delay=80ms"
-	pair 0,1
-	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" >/dev/null 2>&1 3>&- &
+	# Both are held by their delays and not by this machine: 12 and 0.6 MiB a second, or thereabouts.
+	start_receiver "0=$WORK/target" "1=$WORK/target1" --fault "0=write:*:delay=20ms" --fault "1=write:*:delay=400ms"
+	pair 0,1 >/dev/null
+	"$transit_send" push --invite "$WORK/invite" "$@" >/dev/null 2>&1 3>&- &
 	SENDER_PID=$!
-	alone=$(time_of_disk_0)
-	wait "$SENDER_PID"
+	time_of_disk_0
+}
+
+@test "a disk whose target is slow does not hold up the other one" {
+	local before beside after
+	dd if=/dev/urandom of="$WORK/source" bs=1M count=64 status=none
+	dd if=/dev/urandom of="$WORK/source1" bs=1M count=96 status=none
+	push_disks --disk "$WORK/source=0" >"$WORK/before"
+	end_process "$SENDER_PID"
 	stop_receiver
-	rm -rf "$STATE" "$WORK/invite" "$WORK/invite.state" "$WORK/target"
-	make_target "$WORK/target" 96
-	start_receiver "0=$WORK/target" "1=$WORK/target1" --fault "0=write:*:delay=4ms" --fault "1=write:*:delay=80ms"
-	pair 0,1
-	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --disk "$WORK/source1=1" >/dev/null 2>&1 3>&- &
-	SENDER_PID=$!
-	beside=$(time_of_disk_0)
-	echo "# alone $alone ms, beside a slow one $beside ms" >&3
+	push_disks --disk "$WORK/source=0" --disk "$WORK/source1=1" >"$WORK/beside"
 	# It is slow indeed: most of it is still to come.
 	[[ $(ctl status --json | jq '.disks[1] | .claimed * 2 < .blocks') == true ]]
-	((beside <= alone * 3 / 2))
+	end_process "$SENDER_PID"
+	stop_receiver
+	push_disks --disk "$WORK/source=0" >"$WORK/after"
+	before=$(<"$WORK/before") beside=$(<"$WORK/beside") after=$(<"$WORK/after")
+	echo "# alone $before and $after ms, beside a slow one $beside ms" >&3
+	((before > after)) || before=$after # the machine may be busier now than then
+	((beside <= before * 3 / 2))
 }
