@@ -172,6 +172,23 @@ begin() {
 	[[ $status -eq 3 && $output == *name-not-found* ]]
 }
 
+@test "what answers at an address and is no receiver does not end the search" {
+	requires socat ss
+	begin
+	PROXY_PORT=$(free_port)
+	socat "TCP-LISTEN:$PROXY_PORT,bind=127.0.0.1,fork,reuseaddr" SYSTEM:"echo no receiver" 2>/dev/null 3>&- &
+	PROXY_PID=$!
+	wait_until 20 listens "$PROXY_PORT"
+	jq --arg a "127.0.0.1:$PROXY_PORT" '.addresses |= [$a] + .' "$WORK/invite" >"$WORK/two"
+	send push --invite "$WORK/two" --disk "$WORK/source=0" --once --retry 0
+	same_content "$WORK/source" "$WORK/target"
+	# and when nobody else is there, what it said is told
+	jq --arg a "127.0.0.1:$PROXY_PORT" '.addresses = [$a, "127.0.0.1:1"]' "$WORK/invite" >"$WORK/none"
+	run send push --invite "$WORK/none" --state "$WORK/other" --disk "$WORK/source=0" --once --retry 0
+	echo "$output"
+	[[ $status -eq 3 && $output == *"127.0.0.1:$PROXY_PORT"*handshake* ]]
+}
+
 @test "IPv6: the invite, the way and the words" {
 	[[ -e /proc/net/if_inet6 ]] || skip "needs IPv6"
 	start_receiver "0=$WORK/target" --listen "[::1]:0"

@@ -180,6 +180,33 @@ static void what_was_slower_is_tried_when_the_winner_was_not_the_one(void **stat
 	assert_true(dial_next(d, &fd, where, &e) < 0);
 }
 
+static void what_was_under_way_when_another_won_is_begun_anew(void **state)
+{
+	char where[DIAL_WHERE_MAX], expected[ADDRESS_WHOLE_MAX];
+	scoped(dial_closep) struct dial *d = NULL;
+	struct address a[2];
+	struct dead dead;
+	struct err e = { 0 };
+	int fd = -1;
+
+	(void)state;
+	make_dead(&dead);
+	a[0] = dead.at;
+	scoped(close_fdp) int good = listen_on(false, 8, &a[1]);
+	const struct dial_options o = { .targets = a, .n_targets = 2, .dead_s = 60 };
+
+	assert_int_equal(dial_open(&o, &d, &e), 0);
+	assert_int_equal(dial_next(d, &fd, where, &e), 0);
+	assert_string_equal(where, address_text(&a[1], expected, sizeof expected));
+	close_fdp(&fd);
+	/* now somebody takes from the queue there */
+	assert_int_equal(listen(dead.fd, 8), 0);
+	assert_int_equal(dial_next(d, &fd, where, &e), 0);
+	assert_string_equal(where, address_text(&a[0], expected, sizeof expected));
+	close_fdp(&fd);
+	end_dead(&dead);
+}
+
 static void the_stop_flag_ends_the_wait(void **state)
 {
 	char where[DIAL_WHERE_MAX];
@@ -389,6 +416,7 @@ int main(void)
 		cmocka_unit_test(all_dead_is_said_in_words),
 		cmocka_unit_test(families_take_turns),
 		cmocka_unit_test(what_was_slower_is_tried_when_the_winner_was_not_the_one),
+		cmocka_unit_test(what_was_under_way_when_another_won_is_begun_anew),
 		cmocka_unit_test(the_stop_flag_ends_the_wait),
 		cmocka_unit_test(a_name_is_asked_of_the_machine),
 		cmocka_unit_test(a_proxy_that_agrees_is_a_way),
