@@ -115,6 +115,31 @@ static void one_that_refuses_costs_nothing(void **state)
 	assert_true(clock_ms() - began < 200);
 }
 
+static void nobody_waits_behind_those_that_refuse(void **state)
+{
+	char where[DIAL_WHERE_MAX];
+	scoped(close_fdp) int fd = -1;
+	struct address a[7];
+	struct dead dead;
+	struct err e = { 0 };
+
+	(void)state;
+	make_dead(&dead);
+	a[0] = dead.at;
+	for (int i = 1; i < 6; i++) {
+		int closed = listen_on(false, 8, &a[i]);
+		close_fdp(&closed);
+	}
+	scoped(close_fdp) int good = listen_on(false, 8, &a[6]);
+	const struct dial_options o = { .targets = a, .n_targets = 7, .dead_s = 60 };
+	uint64_t began = clock_ms();
+
+	assert_int_equal(dial_one(&o, where, &fd, &e), 0);
+	/* one moment for the dead one; six of them would be 1500 ms */
+	assert_true(clock_ms() - began < 1200);
+	end_dead(&dead);
+}
+
 static void all_dead_is_said_in_words(void **state)
 {
 	char where[DIAL_WHERE_MAX];
@@ -413,6 +438,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_dead_address_costs_a_moment_only),
 		cmocka_unit_test(one_that_refuses_costs_nothing),
+		cmocka_unit_test(nobody_waits_behind_those_that_refuse),
 		cmocka_unit_test(all_dead_is_said_in_words),
 		cmocka_unit_test(families_take_turns),
 		cmocka_unit_test(what_was_slower_is_tried_when_the_winner_was_not_the_one),
