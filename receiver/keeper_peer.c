@@ -15,8 +15,8 @@
 #include "keeper_parts.h"
 #include "roles.h"
 
-#define LAST_COUNTS_MS                                                                             \
-	500 /* writers report four times a second: a goodbye may come before the last */
+/* Writers report four times a second: a goodbye may come before the last. */
+#define LAST_COUNTS_MS 1000
 #define MESSAGES_PER_EVENT 16 /* one busy peer must not starve the others */
 
 /* Whether ${p} is a connection of the newest epoch that still has its say. A probe has none. */

@@ -22,7 +22,7 @@ conns_are() { (($(conn_pids | wc -l) == $1)); }
 bytes_of() { awk '$1 == "rchar:" { print $2 }' "/proc/$1/io"; }
 
 begin_push() {
-	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --connections 3 --limit 6M "$@" \
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --connections 3 --limit 6M \
 		--json >"$WORK/out" 2>"$WORK/err" 3>&- &
 	SENDER_PID=$!
 	wait_until 20 state_is receiving

@@ -28,14 +28,14 @@ push_until_done() {
 }
 
 begin_push() {
-	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --once --limit "$RATE" --retry 30 --json \
+	"$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" --once --limit "$RATE" --retry 30 --json "$@" \
 		>"$WORK/first.json" 2>>"$WORK/push.log" 3>&- &
 	SENDER_PID=$!
 }
 
-# $1: receiver, sender or both; $2: milliseconds after the start
+# $1: receiver, sender or both; $2: milliseconds after the start; $3: connections
 cut_a_push() {
-	begin_push
+	begin_push --connections "$3"
 	sleep "$(printf '%d.%03d' $(($2 / 1000)) $(($2 % 1000)))"
 	if [[ $1 != receiver ]]; then
 		kill -KILL "$SENDER_PID" 2>/dev/null || true
@@ -64,7 +64,7 @@ data_bytes=$((160 * 1048576))
 one_cut() {
 	local who=$1 ms=$2 written status=0
 	fresh_task
-	cut_a_push "$who" "$ms"
+	cut_a_push "$who" "$ms" "$3"
 	[[ $who == sender ]] || claims_hold
 	[[ -n $RECEIVER_PID ]] || start_receiver "0=$WORK/target"
 	if [[ $who == receiver ]]; then
@@ -88,18 +88,19 @@ one_cut() {
 	make_disk "$WORK/source" 240
 	RANDOM=$SEED
 	echo "seed $SEED"
-	local i who ms
+	local i who ms connections
 	for ((i = 0; i < 30; i++)); do
 		case $((i % 3)) in 0) who=receiver ;; 1) who=sender ;; 2) who=both ;; esac
 		ms=$((RANDOM % 2800 + 50))
-		one_cut "$who" "$ms" || { echo "failed: $who killed after $ms ms, round $i, seed $SEED"; tail -20 "$WORK/receiverd.log" "$WORK/push.log"; return 1; }
+		connections=$((i % 2 ? 8 : 1))
+		one_cut "$who" "$ms" "$connections" || { echo "failed: $who killed after $ms ms, $connections connections, round $i, seed $SEED"; tail -20 "$WORK/receiverd.log" "$WORK/push.log"; return 1; }
 	done
 }
 
 @test "a sender that outlives its receiver sends at most 128 MiB twice" {
 	make_disk "$WORK/source" 240
 	fresh_task
-	cut_a_push receiver 1200
+	cut_a_push receiver 1200 2
 	start_receiver "0=$WORK/target"
 	wait "$SENDER_PID"
 	SENDER_PID=
@@ -107,4 +108,37 @@ one_cut() {
 	sent=$(jq '.bytes_sent_plain' "$WORK/first.json")
 	((sent >= data_bytes && sent - data_bytes <= 128 * 1048576))
 	same_content "$WORK/source" "$WORK/target"
+}
+
+# The process of a connection, any of them.
+any_conn() {
+	local pid pids=()
+	for pid in $(pgrep -P "$RECEIVER_PID"); do
+		if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "--role conn"; then pids+=("$pid"); fi
+	done
+	((${#pids[@]})) && echo "${pids[RANDOM % ${#pids[@]}]}"
+}
+
+@test "connections killed one after another at random: the push ends as if nothing had been" {
+	requires pgrep
+	make_disk "$WORK/source" 240
+	RANDOM=$SEED
+	echo "seed $SEED"
+	local k i victim
+	for k in 1 3 8; do
+		fresh_task
+		RATE=30M begin_push --connections "$k"
+		wait_until 20 state_is receiving
+		for ((i = 0; i < 8; i++)); do
+			sleep "0.$((RANDOM % 5 + 1))"
+			victim=$(any_conn) || continue
+			kill -KILL "$victim" 2>/dev/null || true
+		done
+		wait "$SENDER_PID"
+		SENDER_PID=
+		same_content "$WORK/source" "$WORK/target"
+		state_is verified
+		claims_hold
+		(($(jq .connections_lost "$WORK/first.json") > 0))
+	done
 }
