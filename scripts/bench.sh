@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # bench.sh [SECTION...] [--runs N] [--size S] [--quick] [--out DIR] - installs what is needed, builds
 # the release preset, measures, prints tables and writes DIR/SECTION.json (DIR: build/bench).
-# Sections: peers cpu wire-check links; all of them unless named. --quick: minutes, small sizes, bounds that
+# Sections: peers cpu wire-check links second scale io; all of them unless named. --quick: minutes, small sizes, bounds that
 # noise can break are not judged. See docs/benchmarks.md.
 # Exit: 0 every bound held, 1 one did not or something failed, 2 usage.
 set -euo pipefail
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 top=$PWD
 bin=${BUILD:-$top/build/release}
 out=$top/build/bench
-all_sections=(peers cpu wire-check links)
+all_sections=(peers cpu wire-check links second scale io)
 sections=()
 runs=
 size=
@@ -24,7 +24,7 @@ source tests/bench/lib.bash
 source tests/bench/ours.bash
 # shellcheck source=tests/bench/line.bash
 source tests/bench/line.bash
-for part in peers cpu links; do
+for part in peers cpu links second scale io; do
 	# shellcheck disable=SC1090 # one of the list
 	source "tests/bench/$part.bash"
 done
@@ -66,7 +66,7 @@ prepare() {
 }
 
 # What does not fit is said, and never counts as passed.
-not_run() { echo "NOT RUN  $1: needs $(human "$2") of memory and a tenth to spare"; }
+not_run() { echo "NOT RUN  $1: needs $(human "$2") of ${3:-memory}, a tenth more and 1 GiB to spare"; }
 
 summary() {
 	local section json bad=0

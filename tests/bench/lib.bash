@@ -28,7 +28,7 @@ bench_begin() {
 	mkdir -p "$out"
 	trap bench_end EXIT
 	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	trap 'exit 143' TERM HUP PIPE
 }
 
 bench_end() {
@@ -143,6 +143,18 @@ have_memory() {
 	kib=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
 	room=$(df -B1 --output=avail "$work" | tail -1)
 	((kib * 1024 > $1 + $1 / 10 + (1 << 30) && room > $1))
+}
+
+# disk_begin BYTES: a folder on a disk with that much room: disk_work
+disk_begin() {
+	local room
+	if [[ -z ${disk_work:-} ]]; then
+		mkdir -p "${TRANSIT_BENCH_DIR:-$top/build}"
+		disk_work=$(mktemp -d "${TRANSIT_BENCH_DIR:-$top/build}/bench-disk.XXXXXX")
+		bench_folders+=("$disk_work")
+	fi
+	room=$(df -B1 --output=avail "$disk_work" | tail -1)
+	((room > $1 + $1 / 10 + (1 << 30)))
 }
 
 make_image() { "$bin/tests/bench_image" make "$@" || die "cannot make the $1 image"; }
