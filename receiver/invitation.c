@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
+#include "address.h"
 #include "base/cleanup.h"
 
 static void freeifaddrsp(struct ifaddrs **p)
@@ -83,7 +84,8 @@ static int own_addresses(const struct keeper *k, json_t *to, struct err *e)
 
 	json_array_foreach(listen, i, v)
 	{
-		if (listen_address_parse(json_string_value(v), &a, NULL))
+		/* the zone of a link-local address is ours: nobody else knows our interfaces */
+		if (listen_address_parse(json_string_value(v), &a, NULL) || strchr(a.text, '%'))
 			continue;
 		if (is_wildcard(&a, &port))
 			append_interfaces(to, a.sa.ss_family, port);
@@ -98,7 +100,7 @@ static int own_addresses(const struct keeper *k, json_t *to, struct err *e)
 
 static int given_addresses(const json_t *given, json_t *to, struct err *e)
 {
-	struct listen_address a;
+	struct address a;
 	const json_t *v;
 	size_t i;
 
@@ -107,11 +109,11 @@ static int given_addresses(const json_t *given, json_t *to, struct err *e)
 	json_array_foreach(given, i, v)
 	{
 		const char *s = json_string_value(v);
-		int r = listen_address_parse(s ? s : "", &a, e);
+		int r = address_parse(s ? s : "", 0, &a, e);
 
 		if (r)
 			return r;
-		json_array_append_new(to, json_string(a.text));
+		json_array_append_new(to, json_string(s));
 	}
 	return 0;
 }

@@ -20,3 +20,7 @@ unit(dial sender)
 unit(rate sender)
 unit(bounds sender)
 unit(ceiling sender)
+
+if(TRANSIT_FUZZ)
+  include(${CMAKE_CURRENT_LIST_DIR}/fuzz/sender.cmake)
+endif()

@@ -250,6 +250,8 @@ push_there() {
 	ip netns exec "$SOURCE_NS" "$transit_send" push --invite "$WORK/invite" --disk "$WORK/source=0" "$@"
 }
 
+link_local() { ip -n "$TARGET_NS" -6 -o addr show dev cable1 scope link | grep -o 'fe80:[^/]*'; }
+
 port_of() { sed -n "s/^$1:\([0-9]*\)\$/\1/p" "$STATE/listen"; }
 
 @test "a network with IPv6 only: the invite names its addresses, and link-local ones have a zone" {
@@ -264,7 +266,7 @@ port_of() { sed -n "s/^$1:\([0-9]*\)\$/\1/p" "$STATE/listen"; }
 	push_there --retry 0
 	same_content "$WORK/source" "$WORK/target"
 
-	local_address=$(ip -n "$TARGET_NS" -6 -o addr show dev cable1 scope link | grep -o 'fe80:[^/]*')
+	local_address=$(link_local)
 	dd if=/dev/urandom of="$WORK/source" bs=4096 count=1 conv=notrunc status=none
 	push_there --retry 0 --once --to "[$local_address%cable0]:$port"
 	same_content "$WORK/source" "$WORK/target"
@@ -274,6 +276,16 @@ port_of() { sed -n "s/^$1:\([0-9]*\)\$/\1/p" "$STATE/listen"; }
 	run push_there --retry 0 --to "[$local_address%nosuch0]:$port"
 	echo "$output"
 	[[ $status -eq 3 && $output == *nosuch0* ]]
+}
+
+@test "a receiver may listen on a link-local address, and an invite may name it by the source's interface" {
+	lay_cable
+	start_receiver_there --listen "[$(link_local)%cable1]:0"
+	local port
+	port=$(sed -n 's/^\[fe80:.*%cable1\]:\([0-9]*\)$/\1/p' "$STATE/listen")
+	pair 0 --address "[$(link_local)%cable0]:$port"
+	push_there --retry 0 --once
+	same_content "$WORK/source" "$WORK/target"
 }
 
 conn_ended() { grep -qE 'conn=[0-9]+ .* end=3 ' "$WORK/receiverd.log"; }
