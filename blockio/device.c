@@ -157,10 +157,10 @@ int device_flush(struct device *d, struct err *e)
 {
 	int r;
 
-	if (d->flush_error)
-		return device_error(d, d->flush_error, "an earlier flush failed on", 0, e);
+	if (device_flush_error(d))
+		return device_error(d, device_flush_error(d), "an earlier flush failed on", 0, e);
 	r = d->ops->flush(d, e);
 	if (r < 0)
-		d->flush_error = -r;
+		device_set_flush_error(d, -r);
 	return r;
 }

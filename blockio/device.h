@@ -14,10 +14,32 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
 struct device;
+struct ioq;
+struct ioq_op;
+
+enum device_call { DEVICE_WRITE, DEVICE_ZERO, DEVICE_FLUSH, DEVICE_REREAD };
+
+/* A call that goes through an I/O queue. */
+struct device_io {
+	struct device *device;
+	enum device_call call;
+	uint64_t off, len;
+	const void *from; /* write */
+	void *to;         /* reread */
+	int res;          /* when device_start() said that it is over */
+};
+
+/* Who does a call that goes through a queue. */
+enum device_way {
+	DEVICE_BY_CALL, /* a thread of the queue, by the function of struct device_ops */
+	DEVICE_BY_OP,   /* the queue, as an operation of its own */
+	DEVICE_AT_ONCE, /* the caller: it is memory, and a hand-over would cost more */
+};
 
 struct device_ops {
 	int (*write)(struct device *d, const void *data, size_t len, uint64_t off, struct err *e);
@@ -30,6 +52,9 @@ struct device_ops {
 	/* Bytes from ${off} on that are a hole and so read as zero without being read; 0 when there
 	 * is none or nobody can know. May be NULL. */
 	uint64_t (*hole)(struct device *d, uint64_t off);
+	/* May be NULL: DEVICE_BY_CALL, and then the functions above but hole() run on any thread,
+	 * several at once for different ranges. */
+	enum device_way (*way)(struct device *d, const struct device_io *io, struct ioq_op *ret);
 	void (*close)(struct device *d);
 };
 
@@ -93,13 +118,23 @@ static inline uint64_t device_hole(struct device *d, uint64_t off)
 /* Through here only: it keeps the rule about failed flushes. */
 int device_flush(struct device *d, struct err *e);
 
+/* device_queue.c: the same through a queue, which has room. True: it is over, io->res is its
+ * result; false: it is over when the queue gives back the address of ${io} as tag, with the result.
+ */
+bool device_start(struct ioq *q, struct device_io *io);
+/* What the result means: 0, or a negative errno with *e filled. Keeps the rule about flushes. */
+int device_finish(struct device_io *io, ssize_t res, struct err *e);
+/* How device_start() would have it done. */
+enum device_way device_way(const struct device_io *io);
+
 /* Fault device for tests: fails, shortens or stops at the N-th call of a kind.
  * Spec "write:7:EIO", "flush:2:EIO", "write:5:kill", "flush:3:kill", "zero:1:ENOSPC"; several with
  * commas between them. Kinds: write, zero, flush, reread. What happens: EIO, ENOSPC, "short" (half
  * is written, then EIO), "kill" (half is written, then SIGKILL; a flush is not begun),
  * "kill-after" (the call is done, then SIGKILL), "flip" (reread gives one wrong bit), "delay=200ms"
  * (the call is done that much later). "*" in place of N is each call of the kind: a slow disk is
- * "write:*:delay=20ms". */
+ * "write:*:delay=20ms". Calls of one kind wait for each other, those of different kinds do not;
+ * calls that come through a queue are counted in the order its threads make them. */
 int device_fault_wrap(struct device **d, const char *spec, struct err *e);
 
 #endif

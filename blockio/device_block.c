@@ -9,7 +9,7 @@
 #include "device_internal.h"
 
 /* One ioctl cannot be interrupted: keep each short enough for a pause or a stop to be heard. */
-#define ZERO_STEP (256 * MIB)
+#define ZERO_STEP (128 * MIB)
 
 static int zero_step(struct device *d, uint64_t off, uint64_t len, struct err *e)
 {
@@ -29,8 +29,8 @@ static int zero_step(struct device *d, uint64_t off, uint64_t len, struct err *e
 
 static int block_zero(struct device *d, uint64_t off, uint64_t len, struct err *e)
 {
-	if (d->flush_error)
-		return device_error(d, d->flush_error, "an earlier flush failed on", off, e);
+	if (device_flush_error(d))
+		return device_error(d, device_flush_error(d), "an earlier flush failed on", off, e);
 	if (off > d->info.size || len > d->info.size - off)
 		return device_error(d, ERANGE, "access past the end of", off, e);
 	while (len) {
@@ -50,6 +50,7 @@ static const struct device_ops ops = {
 	.zero = block_zero,
 	.flush = device_fd_flush,
 	.reread = device_fd_reread,
+	.way = device_fd_way,
 	.close = device_fd_close,
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ struct fault {
 struct device_fault {
 	struct device base;
 	struct device *inner; /* owned */
+	/* The threads of a queue call at the same time: of one kind, one at a time. */
+	pthread_mutex_t lock[N_CALLS];
 	struct fault faults[FAULTS_MAX];
 	size_t n_faults;
 	unsigned long calls[N_CALLS];
@@ -45,11 +48,13 @@ static void delay(unsigned long ms)
 		continue;
 }
 
-/* What is to happen at this call. A delay is done here, and others may follow it. */
+/* What is to happen at this call, which has its kind's lock until done(). A delay is done here, and
+ * others may follow it. */
 static struct fault next(struct device *d, enum call call)
 {
 	struct device_fault *f = fault_of(d);
 
+	(void)pthread_mutex_lock(&f->lock[call]);
 	f->calls[call]++;
 	for (size_t i = 0; i < f->n_faults; i++) {
 		const struct fault *x = &f->faults[i];
@@ -63,19 +68,25 @@ static struct fault next(struct device *d, enum call call)
 	return (struct fault){ .act = ACT_NONE };
 }
 
+static int done(struct device *d, enum call call, int r)
+{
+	(void)pthread_mutex_unlock(&fault_of(d)->lock[call]);
+	return r;
+}
+
 static void die(void)
 {
 	(void)raise(SIGKILL);
 }
 
-static int fault_write(struct device *d, const void *data, size_t len, uint64_t off, struct err *e)
+static int do_write(struct device *d, struct fault f, const void *data, size_t len, uint64_t off,
+		    struct err *e)
 {
 	struct device *inner = fault_of(d)->inner;
-	struct fault f = next(d, CALL_WRITE);
 	int r;
 
-	if (d->flush_error)
-		return device_error(d, d->flush_error, "an earlier flush failed on", off, e);
+	if (device_flush_error(d))
+		return device_error(d, device_flush_error(d), "an earlier flush failed on", off, e);
 	if (f.act == ACT_ERROR)
 		return device_error(d, f.sys, "write to", off, e);
 	if (f.act == ACT_SHORT || f.act == ACT_KILL) {
@@ -90,13 +101,19 @@ static int fault_write(struct device *d, const void *data, size_t len, uint64_t 
 	return r;
 }
 
-static int fault_zero(struct device *d, uint64_t off, uint64_t len, struct err *e)
+static int fault_write(struct device *d, const void *data, size_t len, uint64_t off, struct err *e)
 {
-	struct fault f = next(d, CALL_ZERO);
+	struct fault f = next(d, CALL_WRITE);
+
+	return done(d, CALL_WRITE, do_write(d, f, data, len, off, e));
+}
+
+static int do_zero(struct device *d, struct fault f, uint64_t off, uint64_t len, struct err *e)
+{
 	int r;
 
-	if (d->flush_error)
-		return device_error(d, d->flush_error, "an earlier flush failed on", off, e);
+	if (device_flush_error(d))
+		return device_error(d, device_flush_error(d), "an earlier flush failed on", off, e);
 	if (f.act == ACT_ERROR || f.act == ACT_SHORT)
 		return device_error(d, f.sys ? f.sys : EIO, "zeroing of", off, e);
 	if (f.act == ACT_KILL)
@@ -107,9 +124,15 @@ static int fault_zero(struct device *d, uint64_t off, uint64_t len, struct err *
 	return r;
 }
 
-static int fault_flush(struct device *d, struct err *e)
+static int fault_zero(struct device *d, uint64_t off, uint64_t len, struct err *e)
 {
-	struct fault f = next(d, CALL_FLUSH);
+	struct fault f = next(d, CALL_ZERO);
+
+	return done(d, CALL_ZERO, do_zero(d, f, off, len, e));
+}
+
+static int do_flush(struct device *d, struct fault f, struct err *e)
+{
 	int r;
 
 	if (f.act == ACT_ERROR || f.act == ACT_SHORT)
@@ -122,9 +145,16 @@ static int fault_flush(struct device *d, struct err *e)
 	return r;
 }
 
-static int fault_reread(struct device *d, void *data, size_t len, uint64_t off, struct err *e)
+static int fault_flush(struct device *d, struct err *e)
 {
-	struct fault f = next(d, CALL_REREAD);
+	struct fault f = next(d, CALL_FLUSH);
+
+	return done(d, CALL_FLUSH, do_flush(d, f, e));
+}
+
+static int do_reread(struct device *d, struct fault f, void *data, size_t len, uint64_t off,
+		     struct err *e)
+{
 	int r;
 
 	if (f.act == ACT_ERROR)
@@ -137,6 +167,13 @@ static int fault_reread(struct device *d, void *data, size_t len, uint64_t off, 
 	return r;
 }
 
+static int fault_reread(struct device *d, void *data, size_t len, uint64_t off, struct err *e)
+{
+	struct fault f = next(d, CALL_REREAD);
+
+	return done(d, CALL_REREAD, do_reread(d, f, data, len, off, e));
+}
+
 static uint64_t fault_hole(struct device *d, uint64_t off)
 {
 	return device_hole(fault_of(d)->inner, off);
@@ -145,6 +182,8 @@ static uint64_t fault_hole(struct device *d, uint64_t off)
 static void fault_close(struct device *d)
 {
 	device_close(fault_of(d)->inner);
+	for (size_t i = 0; i < N_CALLS; i++)
+		(void)pthread_mutex_destroy(&fault_of(d)->lock[i]);
 	free(d);
 }
 
@@ -237,6 +276,8 @@ int device_fault_wrap(struct device **d, const char *spec, struct err *e)
 			return err_set(e, ERR_USAGE, EINVAL, "fault '%s' is not KIND:N:WHAT", spec);
 		}
 	}
+	for (size_t i = 0; i < N_CALLS; i++)
+		(void)pthread_mutex_init(&f->lock[i], NULL);
 	f->base.ops = &ops;
 	f->base.info = (*d)->info;
 	f->base.info.kind = DEVICE_WRAPPER;

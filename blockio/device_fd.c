@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "device_internal.h"
-
-/* Writeback is started this early, so that a flush finds little left to do. */
-#define WRITEBACK_STEP (4 * MIB)
+#include "ioq.h"
 
 struct device_fd *device_fd_of(struct device *d)
 {
@@ -23,20 +23,54 @@ int device_error(struct device *d, int sys, const char *what, uint64_t off, stru
 		       (unsigned long long)off);
 }
 
-/* A second descriptor, because O_DIRECT on the first would forbid unaligned last blocks. */
-static int open_direct(int fd, const char *path, uint8_t *probe)
+/* The same disk once more, with other flags. */
+static int open_again(int fd, const char *path, int flags)
 {
 	struct stat a, b;
-	scoped(close_fdp) int direct = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
+	scoped(close_fdp) int again = open(path, flags | O_CLOEXEC | O_NONBLOCK);
 
-	if (direct < 0 || fstat(fd, &a) < 0 || fstat(direct, &b) < 0)
+	if (again < 0 || fstat(fd, &a) < 0 || fstat(again, &b) < 0)
 		return -1;
 	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino || a.st_rdev != b.st_rdev)
 		return -1;
+	/* Not waiting was for the opening; reads and writes wait. */
+	if (fcntl(again, F_SETFL, flags & O_DIRECT) < 0)
+		return -1;
+	return take_fd(&again);
+}
+
+static int open_direct(int fd, const char *path, uint8_t *probe)
+{
+	scoped(close_fdp) int direct = open_again(fd, path, O_RDONLY | O_DIRECT);
+
 	/* Some file systems take the flag and refuse the read. */
-	if (pread(direct, probe, DEVICE_ALIGN, 0) < 0)
+	if (direct < 0 || pread(direct, probe, DEVICE_ALIGN, 0) < 0)
 		return -1;
 	return take_fd(&direct);
+}
+
+/* A file is written through the page cache: file systems may turn a direct write into a slow one
+ * (holes, unwritten extents, their own block size), and an image is read again soon. */
+static void choose_writes(struct device_fd *d)
+{
+	struct statfs fs;
+
+	d->page_fd = d->fd;
+	if (d->base.info.kind == DEVICE_FILE) {
+		d->in_memory = !fstatfs(d->fd, &fs) && fs.f_type == TMPFS_MAGIC;
+		return;
+	}
+	if (d->direct_fd < 0)
+		return;
+	int page_fd = open_again(d->fd, d->base.info.path, O_RDWR);
+	if (page_fd < 0)
+		return;
+	if (fcntl(d->fd, F_SETFL, O_DIRECT) < 0) {
+		(void)close(page_fd);
+		return;
+	}
+	d->page_fd = page_fd;
+	d->writes_direct = true;
 }
 
 int device_fd_new(int fd, const struct device_info *info, const struct device_ops *ops,
@@ -55,34 +89,18 @@ int device_fd_new(int fd, const struct device_info *info, const struct device_op
 	d->fd = fd;
 	d->direct_fd = open_direct(fd, info->path, d->bounce);
 	d->base.info.direct = d->direct_fd >= 0;
+	choose_writes(d);
 	*ret = &d->base;
 	return 0;
 }
 
 static int check_range(struct device *d, uint64_t off, uint64_t len, struct err *e)
 {
-	if (d->flush_error)
-		return device_error(d, d->flush_error, "an earlier flush failed on", off, e);
+	if (device_flush_error(d))
+		return device_error(d, device_flush_error(d), "an earlier flush failed on", off, e);
 	if (off > d->info.size || len > d->info.size - off)
 		return device_error(d, ERANGE, "access past the end of", off, e);
 	return 0;
-}
-
-static void start_writeback(struct device_fd *d, uint64_t off, uint64_t len)
-{
-	if (d->dirty && off != d->dirty_from + d->dirty) {
-		(void)sync_file_range(d->fd, (off_t)d->dirty_from, (off_t)d->dirty,
-				      SYNC_FILE_RANGE_WRITE);
-		d->dirty = 0;
-	}
-	if (!d->dirty)
-		d->dirty_from = off;
-	d->dirty += len;
-	if (d->dirty < WRITEBACK_STEP)
-		return;
-	/* Its errors are not lost: the flush reports what writeback met. */
-	(void)sync_file_range(d->fd, (off_t)d->dirty_from, (off_t)d->dirty, SYNC_FILE_RANGE_WRITE);
-	d->dirty = 0;
 }
 
 int device_fd_write(struct device *d, const void *data, size_t len, uint64_t off, struct err *e)
@@ -93,7 +111,8 @@ int device_fd_write(struct device *d, const void *data, size_t len, uint64_t off
 	if (r < 0)
 		return r;
 	for (size_t done = 0; done < len;) {
-		ssize_t n = pwrite(device_fd_of(d)->fd, p + done, len - done, (off_t)(off + done));
+		ssize_t n =
+		    pwrite(device_fd_of(d)->page_fd, p + done, len - done, (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -101,17 +120,15 @@ int device_fd_write(struct device *d, const void *data, size_t len, uint64_t off
 			return device_error(d, n ? errno : ENOSPC, "write to", off + done, e);
 		done += (size_t)n;
 	}
-	start_writeback(device_fd_of(d), off, len);
 	return 0;
 }
 
 int device_fd_write_zeros(struct device *d, uint64_t off, uint64_t len, struct err *e)
 {
-	uint8_t *zeros = device_fd_of(d)->bounce;
+	static const uint8_t zeros[64 * KIB];
 
-	memset(zeros, 0, DEVICE_BOUNCE);
 	while (len) {
-		size_t n = len < DEVICE_BOUNCE ? (size_t)len : (size_t)DEVICE_BOUNCE;
+		size_t n = len < sizeof zeros ? (size_t)len : sizeof zeros;
 		int r = device_fd_write(d, zeros, n, off, e);
 
 		if (r < 0)
@@ -126,12 +143,11 @@ int device_fd_flush(struct device *d, struct err *e)
 {
 	struct device_fd *f = device_fd_of(d);
 
-	f->dirty = 0;
 	if (fdatasync(f->fd) < 0)
 		return device_error(d, errno, "flush of", 0, e);
 	/* What is durable is not needed in memory: the cache stays small and a re-read is honest.
 	 */
-	(void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
+	(void)posix_fadvise(f->page_fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
 
@@ -176,20 +192,57 @@ static int reread_fd(struct device *d, int fd, uint8_t *out, size_t len, uint64_
 	return 0;
 }
 
+static bool aligned(const void *data, uint64_t len, uint64_t off)
+{
+	return !(((uintptr_t)data | len | off) % DEVICE_ALIGN);
+}
+
 int device_fd_reread(struct device *d, void *data, size_t len, uint64_t off, struct err *e)
 {
 	struct device_fd *f = device_fd_of(d);
-	bool aligned =
-	    !((uintptr_t)data % DEVICE_ALIGN) && !(off % DEVICE_ALIGN) && !(len % DEVICE_ALIGN);
 
 	if (off > d->info.size || len > d->info.size - off)
 		return device_error(d, ERANGE, "read back past the end of", off, e);
 	if (f->direct_fd >= 0)
-		return aligned ? reread_fd(d, f->direct_fd, data, len, off, e)
-			       : reread_bounced(d, data, len, off, e);
+		return aligned(data, len, off) ? reread_fd(d, f->direct_fd, data, len, off, e)
+					       : reread_bounced(d, data, len, off, e);
 	/* Clean pages of the range go; dirty ones were never flushed, so nothing claims them. */
-	(void)posix_fadvise(f->fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
-	return reread_fd(d, f->fd, data, len, off, e);
+	(void)posix_fadvise(f->page_fd, (off_t)off, (off_t)len, POSIX_FADV_DONTNEED);
+	return reread_fd(d, f->page_fd, data, len, off, e);
+}
+
+enum device_way device_fd_way(struct device *d, const struct device_io *io, struct ioq_op *ret)
+{
+	const struct device_fd *f = device_fd_of(d);
+
+	if (io->off > d->info.size || io->len > d->info.size - io->off)
+		return DEVICE_AT_ONCE; /* only to be refused */
+	switch (io->call) {
+	case DEVICE_WRITE:
+		/* Into the page cache: a copy, which another thread would do no sooner, and where
+		 * several threads would wait for one lock of the file. */
+		if (!f->writes_direct)
+			return DEVICE_AT_ONCE;
+		*ret = (struct ioq_op){ .kind = IOQ_WRITE, .fd = f->page_fd, .from = io->from };
+		if (aligned(io->from, io->len, io->off))
+			ret->fd = f->fd;
+		break;
+	case DEVICE_FLUSH:
+		*ret = (struct ioq_op){ .kind = IOQ_DATASYNC, .fd = f->fd };
+		if (!f->writes_direct)
+			return f->in_memory ? DEVICE_AT_ONCE : DEVICE_BY_CALL;
+		break;
+	case DEVICE_REREAD:
+		*ret = (struct ioq_op){ .kind = IOQ_READ, .fd = f->direct_fd, .to = io->to };
+		if (f->direct_fd < 0 || !aligned(io->to, io->len, io->off))
+			return DEVICE_BY_CALL;
+		break;
+	case DEVICE_ZERO:
+		return DEVICE_BY_CALL;
+	}
+	ret->off = io->off;
+	ret->len = (size_t)io->len;
+	return DEVICE_BY_OP;
 }
 
 void device_fd_close(struct device *d)
@@ -197,6 +250,8 @@ void device_fd_close(struct device *d)
 	struct device_fd *f = device_fd_of(d);
 
 	close_fdp(&f->direct_fd);
+	if (f->page_fd != f->fd)
+		close_fdp(&f->page_fd);
 	close_fdp(&f->fd);
 	free(f->bounce);
 	free(f);

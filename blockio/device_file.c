@@ -20,8 +20,8 @@ static int file_zero(struct device *d, uint64_t off, uint64_t len, struct err *e
 {
 	int fd = device_fd_of(d)->fd;
 
-	if (d->flush_error)
-		return device_error(d, d->flush_error, "an earlier flush failed on", off, e);
+	if (device_flush_error(d))
+		return device_error(d, device_flush_error(d), "an earlier flush failed on", off, e);
 	if (off > d->info.size || len > d->info.size - off)
 		return device_error(d, ERANGE, "access past the end of", off, e);
 	if (!len || is_hole(fd, off, len))
@@ -49,6 +49,7 @@ static const struct device_ops ops = {
 	.flush = device_fd_flush,
 	.reread = device_fd_reread,
 	.hole = file_hole,
+	.way = device_fd_way,
 	.close = device_fd_close,
 };
 

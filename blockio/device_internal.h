@@ -11,15 +11,21 @@
 #include "base/bytes.h"
 #include "device.h"
 
-/* A block device or a regular file: both are written through the page cache, so that a batch is
- * one flush, and re-read past it. */
+/*
+ * A block device is written past the page cache where offsets and lengths allow it, a regular file
+ * through it; both are re-read past it.
+ *
+ * fd has the lock and the O_EXCL of the disk, and is the one that a queue writes: a writer that was
+ * killed keeps the disk locked until its last write in the kernel is over.
+ */
 struct device_fd {
 	struct device base;
-	int fd;
-	int direct_fd;   /* -1: O_DIRECT does not work here */
-	uint8_t *bounce; /* DEVICE_BOUNCE bytes, page-aligned; made at the first need */
-	uint64_t dirty;  /* bytes written since writeback was last started */
-	uint64_t dirty_from;
+	int fd;          /* O_DIRECT when writes_direct */
+	int page_fd;     /* writes through the page cache; fd itself unless writes_direct */
+	int direct_fd;   /* reads; -1: O_DIRECT does not work here */
+	uint8_t *bounce; /* DEVICE_BOUNCE bytes, page-aligned */
+	bool writes_direct;
+	bool in_memory; /* tmpfs: a flush does nothing */
 };
 
 #define DEVICE_BOUNCE (1 * MIB)
@@ -55,8 +61,20 @@ int device_fd_write(struct device *d, const void *data, size_t len, uint64_t off
 int device_fd_write_zeros(struct device *d, uint64_t off, uint64_t len, struct err *e);
 int device_fd_flush(struct device *d, struct err *e);
 int device_fd_reread(struct device *d, void *data, size_t len, uint64_t off, struct err *e);
+enum device_way device_fd_way(struct device *d, const struct device_io *io, struct ioq_op *ret);
 void device_fd_close(struct device *d);
 struct device_fd *device_fd_of(struct device *d);
+/* The threads of a queue look at it while the writer's thread sets it. */
+static inline int device_flush_error(const struct device *d)
+{
+	return __atomic_load_n(&d->flush_error, __ATOMIC_RELAXED);
+}
+
+static inline void device_set_flush_error(struct device *d, int sys)
+{
+	__atomic_store_n(&d->flush_error, sys, __ATOMIC_RELAXED);
+}
+
 /* -EIO and kin as ERR_DISK with disk, offset and cause; also for a disk that refused before. */
 int device_error(struct device *d, int sys, const char *what, uint64_t off, struct err *e);
 

@@ -258,7 +258,8 @@ static int append_one(struct journal *j, const struct journal_entry *v, size_t n
 /* Weeks of small batches at a page each would fill a small state folder: begin again in time. */
 static int keep_short(struct journal *j, struct err *e)
 {
-	if (j->tail.end < 2 * journal_need(j->blocks) + 16 * MIB)
+	/* The file that is being synced stays. */
+	if (j->syncing || j->tail.end < 2 * journal_need(j->blocks) + 16 * MIB)
 		return 0;
 	int r = journal_compact(j, e);
 	if (r < 0)
@@ -301,6 +302,7 @@ int journal_sync(struct journal *j, struct err *e)
 {
 	int r = check_alive(j, e);
 
+	assert(!j->syncing);
 	if (r < 0)
 		return r;
 	if (j->tail.synced == j->tail.seq)
@@ -311,8 +313,32 @@ int journal_sync(struct journal *j, struct err *e)
 	return 0;
 }
 
+int journal_sync_begin(struct journal *j, int *ret_fd, struct err *e)
+{
+	int r = check_alive(j, e);
+
+	assert(!j->syncing);
+	if (r < 0)
+		return r;
+	j->syncing = true;
+	j->sync_seq = j->tail.seq;
+	*ret_fd = j->tail.fd;
+	return 0;
+}
+
+int journal_sync_end(struct journal *j, int res, struct err *e)
+{
+	assert(j->syncing);
+	j->syncing = false;
+	if (res < 0)
+		return fail(j, res, "sync", e);
+	j->tail.synced = j->sync_seq;
+	return check_alive(j, e);
+}
+
 static int mark(struct journal *j, enum record_type type, struct err *e)
 {
+	assert(!j->syncing);
 	int r = journal_tail_append(&j->tail, type, NULL, 0);
 
 	return r < 0 ? fail(j, r, "write", e) : journal_sync(j, e);

@@ -69,6 +69,13 @@ int journal_get(struct journal *j, uint64_t block, struct claim *ret, struct err
 int journal_append(struct journal *j, const struct journal_entry *v, size_t n, struct err *e);
 int journal_sync(struct journal *j, struct err *e);
 
+/* The same in two halves, for a sync that goes on while records are appended: what was appended
+ * before the first half is durable when fdatasync(*ret_fd) gave 0. Between them no other sync, no
+ * epoch and no mark; a compaction waits. */
+int journal_sync_begin(struct journal *j, int *ret_fd, struct err *e);
+/* ${res}: 0 or the negative errno of the fdatasync. */
+int journal_sync_end(struct journal *j, int res, struct err *e);
+
 /* Durable before the session may write. -ESTALE when ${epoch} is not above the last one. */
 int journal_set_epoch(struct journal *j, uint64_t epoch, struct err *e);
 uint64_t journal_epoch(const struct journal *j);

@@ -57,7 +57,9 @@ struct journal {
 	uint8_t *bitmap;   /* one bit a block: claimed */
 	int dirfd, table_fd;
 	bool readonly, suspect;
-	int failed; /* positive errno of the write or sync that failed, for good */
+	bool syncing;      /* between journal_sync_begin() and _end() */
+	uint64_t sync_seq; /* what that sync covers */
+	int failed;        /* positive errno of the write or sync that failed, for good */
 	char dir[256];
 	struct recent_batch recent[2]; /* [0] is the newer */
 	uint8_t *chunk;                /* JOURNAL_CHUNK bytes, for the table and the scan */

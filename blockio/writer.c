@@ -9,25 +9,26 @@
 #include "base/cleanup.h"
 #include "writer_internal.h"
 
-/* One record holds them all, so that a commit is one append. */
-#define PENDING_MAX 1024
-
 void writer_free(struct writer *w)
 {
 	if (!w)
 		return;
-	extent_set_free(&w->touched);
+	ioq_free(w->queue); /* first: it waits for what is under way */
+	writer_batches_free(w);
 	digest_free(w->digest);
-	free(w->pending);
-	free(w->buf);
 	free(w);
+}
+
+static void writer_freep(struct writer **w)
+{
+	writer_free(*w);
 }
 
 int writer_new(struct device *d, struct journal *j, struct writer **ret, struct err *e)
 {
 	const struct journal_disk *disk = journal_disk(j);
-	struct writer *w;
-	void *buf = NULL;
+	scoped(writer_freep) struct writer *w = NULL;
+	int r;
 
 	if (d->info.size < disk->size)
 		return err_refuse(e, "disk-too-small", ENOSPC,
@@ -42,16 +43,19 @@ int writer_new(struct device *d, struct journal *j, struct writer **ret, struct 
 	w->block_size = disk->block_size;
 	w->size = disk->size;
 	w->digest = digest_new();
-	if (w->digest)
-		digest_seed(w->digest, disk->task);
-	w->pending = calloc(PENDING_MAX, sizeof *w->pending);
-	if (!w->digest || !w->pending || posix_memalign(&buf, 4096, w->block_size)) {
-		writer_free(w);
+	if (!w->digest || writer_batches_new(w) < 0)
 		return err_set(e, ERR_SYS, ENOMEM, "writer");
-	}
-	w->buf = buf;
-	*ret = w;
+	digest_seed(w->digest, disk->task);
+	if ((r = ioq_new(IOQ_AUTO, WRITER_ITEMS_MAX, &w->queue, e)) < 0)
+		return r;
+	*ret = take_ptr(&w);
 	return 0;
+}
+
+void writer_on_written(struct writer *w, void (*on_written)(void *arg, uint64_t cookie), void *arg)
+{
+	w->on_written = on_written;
+	w->arg = arg;
 }
 
 size_t writer_block_len(const struct writer *w, uint64_t block)
@@ -62,31 +66,11 @@ size_t writer_block_len(const struct writer *w, uint64_t block)
 }
 
 /* Bytes of a run; only the disk's last block may be short. */
-static uint64_t run_len(const struct writer *w, uint64_t block, uint64_t count)
+uint64_t writer_run_len(const struct writer *w, uint64_t block, uint64_t count)
 {
 	uint64_t off = block * w->block_size, len = count * w->block_size;
 
 	return w->size - off < len ? w->size - off : len;
-}
-
-int writer_fail(struct writer *w, int r)
-{
-	if (w->failed)
-		return r;
-	w->failed = true;
-	/* What the device holds now is not known: claims must be proved before they count again.
-	 * If the journal cannot take the mark either, its own torn state says so at the next open.
-	 */
-	(void)journal_set_suspect(w->journal, true, NULL);
-	return r;
-}
-
-static int check_alive(const struct writer *w, struct err *e)
-{
-	if (w->failed)
-		return err_set(e, ERR_DISK, EIO, "the writer of '%s' failed before",
-			       w->device->info.path);
-	return 0;
 }
 
 static int peer_error(struct err *e, const struct writer_item *v, uint64_t block, const char *what)
@@ -178,44 +162,36 @@ static int judge(struct writer *w, const struct writer_item *v, struct verdict *
 	return 0;
 }
 
-/* Before anything of the batch touches the device, no claim over those blocks is left. */
+/* Before anything of the call touches the device, no claim over those blocks is left: *ret_needs is
+ * what must be durable of the journal before the first of them is written. */
 static int withdraw(struct writer *w, const struct writer_item *v, const struct verdict *verdicts,
-		    size_t n, struct err *e)
+		    size_t n, uint64_t *ret_needs, struct err *e)
 {
 	struct journal_entry entries[WRITER_ITEMS_MAX];
 	size_t k = 0;
+	int r;
 
 	for (size_t i = 0; i < n; i++) {
 		if (verdicts[i].needed && verdicts[i].claimed)
 			entries[k++] = (struct journal_entry){ .block = v[i].block,
 							       .count = (uint32_t)v[i].count };
 	}
+	*ret_needs = 0;
 	if (!k)
 		return 0;
-	int r = journal_append(w->journal, entries, k, e);
-	if (!r)
-		r = journal_sync(w->journal, e);
-	return r < 0 ? writer_fail(w, r) : 0;
-}
-
-static int write_item(struct writer *w, const struct writer_item *v, struct err *e)
-{
-	uint64_t off = v->block * w->block_size, len = run_len(w, v->block, v->count);
-	int r = v->kind == WRITER_DATA ? device_write(w->device, v->data, v->len, off, e)
-				       : device_zero(w->device, off, len, e);
-
+	r = journal_append(w->journal, entries, k, e);
 	if (r < 0)
 		return writer_fail(w, r);
-	w->pending_bytes += len;
-	w->written_bytes += len;
+	*ret_needs = ++w->appended;
 	return 0;
 }
 
 /* Remembers what becomes a claim once the device is flushed. */
 static int note(struct writer *w, const struct writer_item *v, struct err *e)
 {
-	struct journal_entry *m = w->pending + w->n_pending;
-	int r = extent_set_add(&w->touched, (struct extent){ .off = v->block, .len = v->count });
+	struct journal_entry *m = w->open->entries + w->open->n;
+	int r =
+	    extent_set_add(&w->open->touched, (struct extent){ .off = v->block, .len = v->count });
 
 	if (r < 0)
 		return writer_fail(w, err_set(e, ERR_SYS, -r, "writer"));
@@ -224,96 +200,119 @@ static int note(struct writer *w, const struct writer_item *v, struct err *e)
 	m->claim.kind = v->kind == WRITER_DATA ? CLAIM_DATA : CLAIM_ZERO;
 	if (v->kind == WRITER_DATA)
 		memcpy(m->claim.digest, v->digest, DIGEST_LEN);
-	w->n_pending++;
+	w->open->n++;
 	return 0;
 }
 
-/* Items that overlap neither each other nor anything pending: judged by the journal alone. */
-static int put_disjoint(struct writer *w, const struct writer_item *v, size_t n, struct err *e)
+static int take(struct writer *w, const struct writer_item *v, const struct verdict *verdict,
+		uint64_t needs, struct err *e)
 {
-	struct verdict verdicts[WRITER_ITEMS_MAX];
-	int r;
+	bool write = v->kind != WRITER_UNCHANGED && verdict->needed;
 
-	for (size_t i = 0; i < n; i++) {
-		r = judge(w, v + i, verdicts + i, e);
+	/* The same content under a newer generation is a new claim without a write. */
+	if (write || (v->kind != WRITER_UNCHANGED && verdict->newer)) {
+		int r = note(w, v, e);
 		if (r < 0)
 			return r;
 	}
-	r = withdraw(w, v, verdicts, n, e);
-	for (size_t i = 0; !r && i < n; i++) {
-		if (v[i].kind == WRITER_UNCHANGED)
-			continue;
-		if (verdicts[i].needed)
-			r = write_item(w, v + i, e);
-		/* The same content under a newer generation is a new claim without a write. */
-		if (!r && (verdicts[i].needed || verdicts[i].newer))
-			r = note(w, v + i, e);
-	}
-	return r;
-}
-
-static bool overlaps_before(const struct writer_item *v, size_t i)
-{
-	for (size_t k = 0; k < i; k++) {
-		if (v[i].block < v[k].block + v[k].count && v[k].block < v[i].block + v[i].count)
-			return true;
-	}
-	return false;
-}
-
-/* A block put twice before a commit is committed in between: every check then needs the journal
- * only, and no record can claim a content that a later write of the same batch replaced. */
-int writer_put(struct writer *w, const struct writer_item *v, size_t n, struct err *e)
-{
-	int r = check_alive(w, e);
-
-	assert(n <= WRITER_ITEMS_MAX);
-	for (size_t i = 0; !r && i < n; i++)
-		r = check_shape(w, v + i, e);
-	while (!r && n) {
-		size_t some = 0;
-		bool pending = w->n_pending + n > PENDING_MAX;
-
-		while (some < n && !overlaps_before(v, some)) {
-			struct extent x = { .off = v[some].block, .len = v[some].count };
-
-			pending |= extent_set_overlaps(&w->touched, x);
-			some++;
-		}
-		if (pending)
-			r = writer_commit(w, e);
-		if (!r)
-			r = put_disjoint(w, v, some, e);
-		v += some;
-		n -= some;
-	}
-	return r;
-}
-
-int writer_commit(struct writer *w, struct err *e)
-{
-	int r = check_alive(w, e);
-
-	if (r < 0 || !w->n_pending)
-		return r;
-	if ((r = device_flush(w->device, e)) < 0 ||
-	    (r = journal_append(w->journal, w->pending, w->n_pending, e)) < 0 ||
-	    (r = journal_sync(w->journal, e)) < 0)
-		return writer_fail(w, r);
-	w->n_pending = 0;
-	w->pending_bytes = 0;
-	w->touched.n = 0;
+	if (write)
+		writer_hold(w, v, verdict->claimed ? needs : 0);
+	else if (w->on_written)
+		w->on_written(w->arg, v->cookie);
 	return 0;
 }
 
-uint64_t writer_pending_bytes(const struct writer *w)
+/* Items that overlap neither each other nor anything pending: judged by the journal alone. Those
+ * before a refused one are taken. */
+static int put_disjoint(struct writer *w, const struct writer_item *v, size_t n, size_t *ret_taken,
+			struct err *e)
 {
-	return w->pending_bytes;
+	struct verdict verdicts[WRITER_ITEMS_MAX];
+	int r, refused = 0;
+	uint64_t needs;
+
+	for (size_t i = 0; i < n; i++) {
+		refused = check_shape(w, v + i, e);
+		if (!refused)
+			refused = judge(w, v + i, verdicts + i, e);
+		if (w->failed)
+			return refused;
+		if (refused)
+			n = i;
+	}
+	r = withdraw(w, v, verdicts, n, &needs, e);
+	for (size_t i = 0; !r && i < n; i++) {
+		r = take(w, v + i, verdicts + i, needs, e);
+		*ret_taken += !r;
+	}
+	if (!r)
+		r = writer_pump(w, e);
+	return r ? r : refused;
 }
 
-bool writer_has_pending(const struct writer *w)
+static bool overlap(const struct writer_item *a, const struct writer_item *b)
 {
-	return w->n_pending > 0;
+	return a->block < b->block + b->count && b->block < a->block + a->count;
+}
+
+static bool is_pending(const struct writer *w, const struct writer_item *v)
+{
+	struct extent x = { .off = v->block, .len = v->count };
+
+	return extent_set_overlaps(&w->open->touched, x) ||
+	       (w->closing && extent_set_overlaps(&w->closing->touched, x));
+}
+
+/* How many of the first items overlap neither each other nor what is pending. */
+static size_t disjoint(const struct writer *w, const struct writer_item *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		/* Numbers out of range are refused later, and overlap nothing that matters. */
+		if (v[i].block >= w->blocks || v[i].count > w->blocks - v[i].block)
+			return i + 1;
+		if (is_pending(w, v + i))
+			return i;
+		for (size_t k = 0; k < i; k++) {
+			if (overlap(v + k, v + i))
+				return i;
+		}
+	}
+	return n;
+}
+
+/* A block that is put again while it is pending waits until all that is pending is durable: every
+ * check then needs the journal only, no record can claim a content that a later write of the same
+ * batch replaced, and its two writes keep their order. */
+static int make_room(struct writer *w, size_t some, struct err *e)
+{
+	int r = 0;
+
+	if (!some)
+		return writer_commit(w, e);
+	while (!r && w->n_free < some)
+		r = writer_wait(w, e);
+	if (!r && w->open->n + some > PENDING_MAX)
+		r = writer_commit(w, e);
+	return r;
+}
+
+int writer_put(struct writer *w, const struct writer_item *v, size_t n, size_t *ret_taken,
+	       struct err *e)
+{
+	size_t done = 0;
+	int r = writer_advance(w, e);
+
+	assert(n <= WRITER_ITEMS_MAX);
+	while (!r && done < n) {
+		size_t some = disjoint(w, v + done, n - done);
+
+		r = make_room(w, some, e);
+		if (!r && some)
+			r = put_disjoint(w, v + done, some, &done, e);
+	}
+	if (ret_taken)
+		*ret_taken = done;
+	return r;
 }
 
 uint64_t writer_written_bytes(const struct writer *w)

@@ -2,13 +2,17 @@
 /*
  * writer.h - write -> flush(device) -> append -> sync(journal) -> durable, in that order only
  *
+ * Shape   items are put; their blocks are written by an I/O queue, several at a time, while the
+ *         caller does something else. What is put belongs to the open batch. writer_begin_commit()
+ *         closes it: when its last write is over the device is flushed, then its claims are
+ *         appended, then the journal is synced; the writes of the next batch go on meanwhile.
  * Rule    before a claimed block is overwritten its claim is withdrawn durably, for all items of
- *         one writer_put() in one record. Any failure of the device or the journal is final:
- *         writer_failed() from then on. A refused item (ERR_PEER, -ERANGE) is not: nothing of
- *         that call was written (of items that overlap each other: of those from the refused one
- *         on), and the next call may be good.
+ *         one writer_put() in one record. A block that is put again is written again only when the
+ *         first content of it is durable: two writes of one block are never under way at once.
+ *         Any failure of the device or the journal is final: writer_failed() from then on, and
+ *         nothing is in flight any more. A refused item (ERR_PEER, -ERANGE) is not.
  * Bounds  block numbers, lengths, generations and the epoch are checked here, whoever calls.
- * Threads one.
+ * Threads one. Those of the queue touch a block's bytes and the device, nothing else.
  */
 #ifndef BLOCKIO_WRITER_H
 #define BLOCKIO_WRITER_H
@@ -25,14 +29,15 @@ struct writer_item {
 	uint64_t block;
 	uint64_t count; /* 1 for data */
 	uint32_t gen;
-	const void *data; /* borrowed for the call; exactly the block's length */
+	const void *data; /* exactly the block's length; borrowed until it is written */
 	size_t len;
+	uint64_t cookie; /* the caller's; comes back when ${data} is not needed any more */
 	uint8_t digest[DIGEST_LEN]; /* as the sender said; checked by who decoded it */
 };
 
 #define WRITER_BATCH_BYTES (32 * MIB) /* commit when this much is written and not durable */
 #define WRITER_BATCH_MS 1000          /* or when the oldest of it is this old */
-#define WRITER_ITEMS_MAX 64           /* per call */
+#define WRITER_ITEMS_MAX 64           /* per call, and on their way at one time */
 
 /* Borrows device and journal: they outlive the writer. */
 int writer_new(struct device *d, struct journal *j, struct writer **ret, struct err *e);
@@ -43,14 +48,37 @@ void writer_free(struct writer *w);
  * *${ret_unclaimed}: how many. */
 int writer_resume_check(struct writer *w, uint64_t *ret_unclaimed, struct err *e);
 
+/* Called once for every item that was taken, when its data is not needed any more: when it is
+ * written, or at once where nothing need be written. Never from writer_free(). */
+void writer_on_written(struct writer *w, void (*on_written)(void *arg, uint64_t cookie), void *arg);
+
 /* -ERANGE past the disk, -EPROTO (ERR_PEER) for a wrong length or a falling generation; the same
  * generation with another digest is ERR_PEER too, with the same digest it is accepted and not
  * written. UNCHANGED for a block without a claim is ERR_PEER; it keeps the claim as it is, so its
- * generation need only be at least the claim's. */
-int writer_put(struct writer *w, const struct writer_item *v, size_t n, struct err *e);
-/* Makes all that was put durable. Nothing pending: does nothing. */
+ * generation need only be at least the claim's.
+ * *${ret_taken} (may be NULL): items that were taken; a refused one is the next, it and those after
+ * it are as if never put. Waits when there is no room, or for the commit that a second content of
+ * one block needs. */
+int writer_put(struct writer *w, const struct writer_item *v, size_t n, size_t *ret_taken,
+	       struct err *e);
+/* Items that writer_put() takes without waiting for room. */
+size_t writer_room(const struct writer *w);
+
+/* Readable when writer_advance() has something to do. */
+int writer_fd(const struct writer *w);
+/* Takes what is over and begins what can begin; does not wait. */
+int writer_advance(struct writer *w, struct err *e);
+
+/* Closes the open batch, so that it becomes durable by and by. False: it is empty, or the one
+ * before is not durable yet. */
+bool writer_begin_commit(struct writer *w);
+bool writer_is_committing(const struct writer *w);
+/* Makes all that was put durable, and waits for it. */
 int writer_commit(struct writer *w, struct err *e);
-uint64_t writer_pending_bytes(const struct writer *w);
+
+uint64_t writer_open_bytes(const struct writer *w);    /* put since the last batch was closed */
+uint64_t writer_pending_bytes(const struct writer *w); /* put and not durable */
+bool writer_has_open(const struct writer *w);
 bool writer_has_pending(const struct writer *w);
 uint64_t writer_written_bytes(const struct writer *w); /* since writer_new() */
 bool writer_failed(const struct writer *w);

@@ -51,54 +51,18 @@ static int losses_add(struct writer *w, struct losses *l, uint64_t block, struct
 	return 0;
 }
 
-/* Reads one block into buf. Of a hole nobody looks at the bytes, but for the whole disk's digest.
- */
-static int read_block(struct writer *w, uint64_t block, bool *ret_hole, struct err *e)
+/* What the journal says of a block. 0: nothing. */
+static int claimed(struct writer *w, uint64_t block, struct writer_want *ret, struct err *e)
 {
-	uint64_t off = block * w->block_size;
-	size_t len = writer_block_len(w, block);
-
-	*ret_hole = device_hole(w->device, off) >= len;
-	if (*ret_hole && w->want_disk_digest)
-		memset(w->buf, 0, len);
-	if (*ret_hole)
-		return 0;
-	return device_reread(w->device, w->buf, len, off, e);
-}
-
-static int digest_read(struct writer *w, uint64_t block, bool hole, enum digest_kind kind,
-		       uint8_t *ret, struct err *e)
-{
-	size_t len = writer_block_len(w, block);
-	int r;
-
-	/* Comparing with zeros costs a twentieth of the hash. */
-	if (hole || all_zero(w->buf, len))
-		r = digest_zero_block(w->digest, kind, len, ret);
-	else
-		r = digest_block(w->digest, kind, w->buf, len, ret);
-	return r < 0 ? err_set(e, ERR_SYS, -r, "digest of a block") : 0;
-}
-
-/* 1: the block is what its claim says. A block that cannot be read is not. */
-static int is_true(struct writer *w, uint64_t block, struct err *e)
-{
-	uint8_t is[DIGEST_LEN];
 	struct claim c;
-	bool hole;
 	int r = journal_get(w->journal, block, &c, e);
 
-	if (r < 0)
+	if (r < 0 || c.kind == CLAIM_NONE)
 		return r;
-	if (c.kind == CLAIM_NONE)
-		return 1;
-	if (read_block(w, block, &hole, NULL) < 0)
-		return 0;
-	if (c.kind == CLAIM_ZERO)
-		return hole || all_zero(w->buf, writer_block_len(w, block));
-	if ((r = digest_read(w, block, hole, digest_kind_of(c.digest), is, e)) < 0)
-		return r;
-	return !memcmp(is, c.digest, DIGEST_LEN);
+	ret->zero = c.kind == CLAIM_ZERO;
+	ret->kind = digest_kind_of(c.digest);
+	memcpy(ret->digest, c.digest, DIGEST_LEN);
+	return 1;
 }
 
 static uint64_t random_block(const struct writer *w)
@@ -118,39 +82,96 @@ static uint64_t next_claimed(const struct writer *w, uint64_t from)
 	return from;
 }
 
+struct sample {
+	uint64_t block[RECENT + SAMPLE];
+	size_t n, at;
+	bool lost;
+};
+
+static int next_of_sample(struct writer *w, uint64_t *ret_block, struct writer_want *ret, void *arg,
+			  struct err *e)
+{
+	struct sample *s = arg;
+
+	if (s->at == s->n)
+		return 0;
+	*ret_block = s->block[s->at++];
+	return claimed(w, *ret_block, ret, e);
+}
+
+/* A block that cannot be read is not what its claim says. */
+static int seen_of_sample(struct writer *w, uint64_t block, int res, const void *data, void *arg,
+			  struct err *e)
+{
+	struct sample *s = arg;
+
+	(void)w;
+	(void)block;
+	(void)data;
+	(void)e;
+	s->lost = res != 1;
+	return s->lost;
+}
+
 /* 1: all of the sample is true; 0: something is not. */
 static int check_sample(struct writer *w, struct err *e)
 {
-	scoped(freep) uint64_t *recent = calloc(RECENT, sizeof *recent);
-	int r = 1;
+	scoped(freep) struct sample *s = calloc(1, sizeof *s);
+	const struct writer_reread how = { .next = next_of_sample,
+					   .seen = seen_of_sample,
+					   .arg = s };
+	int r;
 
-	if (!recent)
+	if (!s)
 		return err_set(e, ERR_SYS, ENOMEM, "resume check");
-	size_t n = journal_recent(w->journal, recent, RECENT);
-	for (size_t i = 0; r == 1 && i < n; i++)
-		r = is_true(w, recent[i], e);
-	for (size_t i = 0; r == 1 && i < SAMPLE && journal_claimed(w->journal); i++)
-		r = is_true(w, next_claimed(w, random_block(w)), e);
-	return r;
+	s->n = journal_recent(w->journal, s->block, RECENT);
+	for (size_t i = 0; i < SAMPLE && journal_claimed(w->journal); i++)
+		s->block[s->n++] = next_claimed(w, random_block(w));
+	r = writer_reread(w, &how, e);
+	return r < 0 ? r : !s->lost;
+}
+
+struct full_check {
+	uint64_t next;
+	struct losses losses;
+};
+
+static int next_of_claims(struct writer *w, uint64_t *ret_block, struct writer_want *ret, void *arg,
+			  struct err *e)
+{
+	struct full_check *c = arg;
+
+	while (c->next < w->blocks && !journal_is_claimed(w->journal, c->next))
+		c->next++;
+	if (c->next == w->blocks)
+		return 0;
+	*ret_block = c->next++;
+	return claimed(w, *ret_block, ret, e);
+}
+
+static int seen_of_claims(struct writer *w, uint64_t block, int res, const void *data, void *arg,
+			  struct err *e)
+{
+	struct full_check *c = arg;
+
+	(void)data;
+	return res == 1 ? 0 : losses_add(w, &c->losses, block, e);
 }
 
 static int check_all(struct writer *w, uint64_t *ret_unclaimed, struct err *e)
 {
-	scoped(freep) struct losses *l = calloc(1, sizeof *l);
-	int r = 0;
+	scoped(freep) struct full_check *c = calloc(1, sizeof *c);
+	const struct writer_reread how = { .next = next_of_claims,
+					   .seen = seen_of_claims,
+					   .arg = c };
+	int r;
 
-	if (!l)
+	if (!c)
 		return err_set(e, ERR_SYS, ENOMEM, "resume check");
-	for (uint64_t b = 0; b < w->blocks && r >= 0; b++) {
-		if (!journal_is_claimed(w->journal, b))
-			continue;
-		r = is_true(w, b, e);
-		if (!r)
-			r = losses_add(w, l, b, e);
-	}
+	r = writer_reread(w, &how, e);
 	if (r >= 0)
-		r = losses_flush(w, l, e);
-	*ret_unclaimed = l->blocks;
+		r = losses_flush(w, &c->losses, e);
+	*ret_unclaimed = c->losses.blocks;
 	return r < 0 ? r : 0;
 }
 
@@ -182,84 +203,120 @@ struct verification {
 	int list_fd;
 	uint8_t list[512 * DIGEST_LEN]; /* a piece of the manifest */
 	uint64_t list_from;             /* its first block */
-	struct digest_ctx *whole;       /* NULL: not wanted */
+	uint64_t next;
+	struct digest_ctx *whole; /* NULL: not wanted */
 	struct losses losses;
+	struct writer_verdict out;
+	uint64_t told;
+	int (*on_progress)(uint64_t done, uint64_t total, void *arg);
+	void *arg;
 };
 
-static const uint8_t *expected(struct verification *v, const struct writer *w, uint64_t block,
-			       struct err *e)
+static int read_list(struct verification *v, const struct writer *w, uint64_t block, struct err *e)
 {
 	const uint64_t per = sizeof v->list / DIGEST_LEN;
+	uint64_t n = w->blocks - block < per ? w->blocks - block : per;
+	size_t len = (size_t)n * DIGEST_LEN;
 
-	if (block % per == 0) {
-		uint64_t n = w->blocks - block < per ? w->blocks - block : per;
-		size_t len = (size_t)n * DIGEST_LEN;
+	for (size_t done = 0; done < len;) {
+		ssize_t got = pread(v->list_fd, v->list + done, len - done,
+				    (off_t)(block * DIGEST_LEN + done));
 
-		for (size_t done = 0; done < len;) {
-			ssize_t got = pread(v->list_fd, v->list + done, len - done,
-					    (off_t)(block * DIGEST_LEN + done));
-
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0) {
-				(void)err_set(e, ERR_SYS, got ? errno : EIO,
-					      "read the manifest's digest of block %llu",
-					      (unsigned long long)block);
-				return NULL;
-			}
-			done += (size_t)got;
-		}
-		v->list_from = block;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return err_set(e, ERR_SYS, got ? errno : EIO,
+				       "read the manifest's digest of block %llu",
+				       (unsigned long long)block);
+		done += (size_t)got;
 	}
-	return v->list + (block - v->list_from) * DIGEST_LEN;
+	v->list_from = block;
+	return 0;
 }
 
-static int verify_block(struct writer *w, struct verification *v, uint64_t block,
-			struct writer_verdict *out, struct err *e)
+static int next_of_disk(struct writer *w, uint64_t *ret_block, struct writer_want *ret, void *arg,
+			struct err *e)
 {
-	const uint8_t *want = expected(v, w, block, e);
-	uint8_t is[DIGEST_LEN];
-	bool hole;
+	struct verification *v = arg;
 	int r;
 
-	if (!want)
-		return -EIO;
-	if ((r = read_block(w, block, &hole, e)) < 0)
-		return writer_fail(w, r);
-	if ((r = digest_read(w, block, hole, DIGEST_STRONG, is, e)) < 0)
-		return r;
-	if (v->whole && digest_add(v->whole, w->buf, writer_block_len(w, block)) < 0)
-		return err_set(e, ERR_SYS, EIO, "SHA-256");
-	out->bytes += writer_block_len(w, block);
-	if (!memcmp(is, want, DIGEST_LEN))
+	if (v->next == w->blocks)
 		return 0;
-	out->mismatched++;
-	if (out->n_bad < sizeof out->bad / sizeof *out->bad)
-		out->bad[out->n_bad++] = block;
-	return losses_add(w, &v->losses, block, e);
+	if (v->next % (sizeof v->list / DIGEST_LEN) == 0 && (r = read_list(v, w, v->next, e)) < 0)
+		return r;
+	/* Whatever its bytes look like: the manifest is of strong ones. */
+	ret->kind = DIGEST_STRONG;
+	memcpy(ret->digest, v->list + (v->next - v->list_from) * DIGEST_LEN, DIGEST_LEN);
+	*ret_block = v->next++;
+	return 1;
 }
 
 /* Progress is told by bytes, not by blocks: often enough to watch, seldom enough to be free. */
-#define PROGRESS_STEP (16 * MIB)
+#define PROGRESS_STEP (4 * MIB)
 
-static int verify_all(struct writer *w, struct verification *v,
-		      int (*on_progress)(uint64_t done, uint64_t total, void *arg), void *arg,
-		      struct writer_verdict *out, struct err *e)
+static int progress(struct writer *w, struct verification *v, bool last, struct err *e)
 {
-	uint64_t told = 0;
+	if (!v->on_progress || (v->out.bytes - v->told < PROGRESS_STEP && !last))
+		return 0;
+	v->told = v->out.bytes;
+	if (v->on_progress(v->out.bytes, w->size, v->arg))
+		return err_set(e, ERR_WRONG_STATE, ECANCELED, "the verification was stopped");
+	return 0;
+}
+
+/* Says again, with words, what a thread met. */
+static int cannot_read(struct writer *w, uint64_t block, int res, struct err *e)
+{
+	return writer_fail(w, err_set(e, ERR_DISK, -res, "read back from '%s' at byte %llu",
+				      w->device->info.path,
+				      (unsigned long long)(block * w->block_size)));
+}
+
+static int seen_of_disk(struct writer *w, uint64_t block, int res, const void *data, void *arg,
+			struct err *e)
+{
+	struct verification *v = arg;
+	struct writer_verdict *out = &v->out;
+	size_t len = writer_block_len(w, block);
 	int r = 0;
 
-	for (uint64_t b = 0; !r && b < w->blocks; b++) {
-		r = verify_block(w, v, b, out, e);
-		if (r || !on_progress || (out->bytes - told < PROGRESS_STEP && b + 1 < w->blocks))
-			continue;
-		told = out->bytes;
-		if (on_progress(out->bytes, w->size, arg))
-			r = err_set(e, ERR_WRONG_STATE, ECANCELED, "the verification was stopped");
+	if (res < 0)
+		return cannot_read(w, block, res, e);
+	if (v->whole && digest_add(v->whole, data, len) < 0)
+		return err_set(e, ERR_SYS, EIO, "SHA-256");
+	out->bytes += len;
+	if (!res) {
+		out->mismatched++;
+		if (out->n_bad < sizeof out->bad / sizeof *out->bad)
+			out->bad[out->n_bad++] = block;
+		r = losses_add(w, &v->losses, block, e);
 	}
+	return r < 0 ? r : progress(w, v, block + 1 == w->blocks, e);
+}
+
+static int verify_all(struct writer *w, struct verification *v, struct err *e)
+{
+	const struct writer_reread how = { .next = next_of_disk, .seen = seen_of_disk, .arg = v };
+	int r = writer_reread(w, &how, e);
 	/* Also when it was stopped: what was found different stays unclaimed. */
-	int flushed = losses_flush(w, &v->losses, r ? NULL : e);
+	int flushed = w->failed ? 0 : losses_flush(w, &v->losses, r ? NULL : e);
+
 	return r ? r : flushed;
+}
+
+static int verify_with_digest(struct writer *w, struct verification *v, struct err *e)
+{
+	scoped(digest_freep) struct digest_ctx *whole = digest_new();
+	int r;
+
+	if (!whole || digest_start(whole) < 0)
+		return err_set(e, ERR_SYS, ENOMEM, "SHA-256");
+	v->whole = whole;
+	r = verify_all(w, v, e);
+	if (!r)
+		r = digest_end(whole, v->out.disk_digest);
+	v->out.have_disk_digest = !r;
+	return r;
 }
 
 int writer_verify(struct writer *w, int list_fd,
@@ -267,29 +324,18 @@ int writer_verify(struct writer *w, int list_fd,
 		  struct writer_verdict *ret, struct err *e)
 {
 	scoped(freep) struct verification *v = calloc(1, sizeof *v);
-	scoped(freep) struct writer_verdict *out = calloc(1, sizeof *out);
 	int r = writer_commit(w, e);
 
 	if (r < 0)
 		return r;
-	if (!v || !out)
+	if (!v)
 		return err_set(e, ERR_SYS, ENOMEM, "verification");
 	v->list_fd = list_fd;
-	out->direct = w->device->info.direct;
-	if (w->want_disk_digest) {
-		v->whole = digest_new();
-		if (!v->whole || digest_start(v->whole) < 0) {
-			digest_free(v->whole);
-			return err_set(e, ERR_SYS, ENOMEM, "SHA-256");
-		}
-	}
-	r = verify_all(w, v, on_progress, arg, out, e);
-	if (!r && v->whole) {
-		r = digest_end(v->whole, out->disk_digest);
-		out->have_disk_digest = !r;
-	}
-	digest_free(v->whole);
+	v->on_progress = on_progress;
+	v->arg = arg;
+	v->out.direct = w->device->info.direct;
+	r = w->want_disk_digest ? verify_with_digest(w, v, e) : verify_all(w, v, e);
 	if (!r)
-		*ret = *out;
+		*ret = v->out;
 	return r;
 }

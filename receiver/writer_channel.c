@@ -97,13 +97,38 @@ static bool seq_fits(struct writer_role *w, struct writer_channel *ch, const str
 	return false;
 }
 
+/* Which channel and slot, in one number: what the writer gives back. */
+static uint64_t cookie_of(const struct writer_role *w, const struct writer_channel *ch,
+			  uint32_t slot)
+{
+	return (uint64_t)(ch - w->channel) << 8 | slot;
+}
+
+void channel_written(struct writer_role *w, uint64_t cookie, bool free_slot)
+{
+	struct writer_channel *ch = &w->channel[cookie >> 8];
+	uint32_t slot = cookie & 0xff;
+
+	ch->in_flight--;
+	if (free_slot && slot != NO_SLOT)
+		ch->to_free |= UINT64_C(1) << slot;
+}
+
+void channels_reap(struct writer_role *w)
+{
+	for (size_t i = 0; i < CHANNELS_MAX; i++)
+		if (w->channel[i].ended && !w->channel[i].in_flight)
+			channel_close(&w->channel[i]);
+}
+
 static void add_item(struct writer_role *w, struct writer_channel *ch, const struct ipc_msg *m,
 		     const struct writer_item *item)
 {
 	w->item[w->n_items] = *item;
-	w->item_channel[w->n_items] = (uint8_t)(ch - w->channel);
-	w->item_slot[w->n_items] = item->kind == WRITER_DATA ? m->slot : UINT32_MAX;
+	w->item[w->n_items].cookie =
+	    cookie_of(w, ch, item->kind == WRITER_DATA ? m->slot : NO_SLOT);
 	w->n_items++;
+	ch->in_flight++;
 	ch->seq = m->d;
 }
 
@@ -210,7 +235,7 @@ static void obey(struct writer_role *w, struct writer_channel *ch, const struct 
 	case IPC_FLUSH:
 		if (seq_fits(w, ch, m)) {
 			ch->seq = m->d;
-			ch->flush = true;
+			ch->flush = m->d;
 		}
 		break;
 	case IPC_HAVE_ASK:
@@ -230,7 +255,7 @@ void channel_read(struct writer_role *w, struct writer_channel *ch)
 		struct ipc_msg m;
 		int r;
 
-		if (w->n_items == WRITER_ITEMS_MAX)
+		if (w->n_items >= w->max_items)
 			break;
 		r = ipc_recv(ch->fd, &m, NULL, NULL, NULL);
 		if (!r)
@@ -317,7 +342,7 @@ static bool tell_durable(struct writer_role *w, struct writer_channel *ch)
 	struct ipc_msg m;
 
 	ipc_init(&m, IPC_DURABLE);
-	m.d = ch->durable_seq;
+	m.d = ch->durable;
 	m.a = journal_claimed(w->journal);
 	m.b = writer_written_bytes(w->writer);
 	if (ipc_try_send(ch->fd, &m, NULL, 0, NULL) == -EAGAIN)

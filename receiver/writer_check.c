@@ -75,15 +75,14 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
 			continue;
 		channel_read(w, ch);
 		(void)channel_have(w, ch);
-		if (ch->flush || ch->seq > ch->durable) {
-			ch->flush = false; /* nothing is pending while verifying */
-			ch->durable = ch->durable_seq = ch->seq;
+		if (!ch->in_flight && ch->seq > ch->durable) {
+			/* nothing is pending while verifying */
+			ch->durable = ch->seq;
 			ch->durable_due = true;
 		}
 		(void)channel_tell(w, ch);
-		if (ch->ended)
-			channel_close(ch);
 	}
+	channels_reap(w);
 	return w->stop || w->stop_verify;
 }
 
@@ -120,6 +119,7 @@ static int reread(struct writer_role *w)
 	if (!v)
 		return -ENOMEM;
 	w->verifying = true;
+	w->max_items = WRITER_ITEMS_MAX; /* put when it is over */
 	w->stop_verify = false;
 	r = writer_verify(w->writer, w->list, on_progress, w, v, &e);
 	w->verifying = false;

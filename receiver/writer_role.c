@@ -164,6 +164,11 @@ static int tell_ready(struct writer_role *w, uint64_t unclaimed, struct err *e)
 	return ipc_send(w->keeper, &m, NULL, 0, e);
 }
 
+static void on_written(void *arg, uint64_t cookie)
+{
+	channel_written(arg, cookie, true);
+}
+
 static int be_born(struct writer_role *w, struct ipc_msg *m, struct err *e)
 {
 	char *dir = strchr(m->text, '\n');
@@ -181,8 +186,11 @@ static int be_born(struct writer_role *w, struct ipc_msg *m, struct err *e)
 	    (r = check_blank(m->text, dir, m->d & WRITER_MAY_ERASE, e)) < 0 ||
 	    (r = open_journal(w, dir, m, e)) < 0 || (r = wrap_fault(w, m, e)) < 0 ||
 	    (r = open_list(w, dir, e)) < 0 ||
-	    (r = writer_new(w->device, w->journal, &w->writer, e)) < 0 ||
-	    (r = writer_resume_check(w->writer, &unclaimed, e)) < 0)
+	    (r = writer_new(w->device, w->journal, &w->writer, e)) < 0)
+		return r;
+	writer_on_written(w->writer, on_written, w);
+	r = writer_resume_check(w->writer, &unclaimed, e);
+	if (r < 0)
 		return r;
 	log_info("disk=%u path=%s claimed=%ju of=%ju unclaimed=%ju", w->disk, w->device->info.path,
 		 (uintmax_t)journal_claimed(w->journal), (uintmax_t)w->blocks,
@@ -192,11 +200,18 @@ static int be_born(struct writer_role *w, struct ipc_msg *m, struct err *e)
 
 /* ---- the keeper's orders ---- */
 
+static void drop_items(struct writer_role *w)
+{
+	for (size_t i = 0; i < w->n_items; i++)
+		channel_written(w, w->item[i].cookie, false);
+	w->n_items = 0;
+}
+
 /* Old channels go first: when the new epoch is durable, nothing of the old one can write. */
 static int new_epoch(struct writer_role *w, uint64_t epoch)
 {
 	struct err e = { 0 };
-	int r = 0;
+	int r;
 
 	if (epoch <= journal_epoch(w->journal)) {
 		/* a writer that was started again within a session knows its epoch already */
@@ -205,17 +220,12 @@ static int new_epoch(struct writer_role *w, uint64_t epoch)
 				 (uintmax_t)journal_epoch(w->journal));
 		return 0;
 	}
-	for (size_t i = 0; i < CHANNELS_MAX; i++) {
-		struct writer_channel *ch = &w->channel[i];
-
-		if (ch->fd < 0)
-			continue;
-		channel_fault(w, ch, WIRE_STALE_EPOCH, "a newer session has begun");
-		channel_close(ch);
-	}
-	w->n_items = 0;
-	if (!w->verifying)
-		r = writer_commit_all(w);
+	for (size_t i = 0; i < CHANNELS_MAX; i++)
+		channel_fault(w, &w->channel[i], WIRE_STALE_EPOCH, "a newer session has begun");
+	drop_items(w);
+	/* While verifying nothing is pending. */
+	r = w->verifying ? 0 : writer_commit_all(w);
+	channels_reap(w);
 	if (!r)
 		r = journal_set_epoch(w->journal, epoch, &e);
 	return r < 0 ? writer_lost(w, r, &e) : 0;
@@ -283,73 +293,79 @@ int writer_commit_all(struct writer_role *w)
 	return r < 0 ? writer_lost(w, r, &e) : 0;
 }
 
-/* One of the items breaks the contract: found by putting each alone, which is the same work again
- * for those already taken and no write. Only who sent it pays. */
-static int put_singly(struct writer_role *w)
+/* Only who sent what breaks the contract pays. */
+static void refuse(struct writer_role *w, const struct writer_item *item, int r,
+		   const struct err *e)
 {
-	for (size_t i = 0; i < w->n_items; i++) {
-		struct writer_channel *ch = &w->channel[w->item_channel[i]];
-		const struct writer_item *item = &w->item[i];
-		struct err e = { 0 };
-		int r;
+	channel_fault(w, &w->channel[item->cookie >> 8],
+		      r == -ERANGE || item->kind == WRITER_UNCHANGED ? WIRE_PROTOCOL
+								     : WIRE_GENERATION,
+		      "%s", e->text);
+	channel_written(w, item->cookie, false);
+}
 
-		if (ch->faulted)
-			continue;
-		r = writer_put(w->writer, item, 1, &e);
-		if (r < 0 && e.kind != ERR_PEER)
-			return writer_lost(w, r, &e);
-		if (r < 0)
-			channel_fault(w, ch,
-				      r == -ERANGE || item->kind == WRITER_UNCHANGED
-					  ? WIRE_PROTOCOL
-					  : WIRE_GENERATION,
-				      "%s", e.text);
+/* What a channel had sent behind a refused item is not written. */
+static void drop_behind(struct writer_role *w, size_t refused)
+{
+	uint64_t channel = w->item[refused].cookie >> 8;
+	size_t kept = refused + 1;
+
+	for (size_t i = kept; i < w->n_items; i++) {
+		if (w->item[i].cookie >> 8 == channel)
+			channel_written(w, w->item[i].cookie, false);
+		else
+			w->item[kept++] = w->item[i];
 	}
-	return 0;
+	w->n_items = kept;
 }
 
 static int put_items(struct writer_role *w)
 {
-	struct err e = { 0 };
-	int r;
+	size_t done = 0;
+	int r = 0;
 
-	if (!w->n_items)
-		return 0;
-	r = writer_put(w->writer, w->item, w->n_items, &e);
-	if (r < 0 && e.kind == ERR_PEER)
-		r = put_singly(w);
-	else if (r < 0)
-		r = writer_lost(w, r, &e);
-	for (size_t i = 0; i < w->n_items; i++)
-		if (w->item_slot[i] < 64)
-			w->channel[w->item_channel[i]].to_free |= UINT64_C(1) << w->item_slot[i];
+	while (!r && done < w->n_items) {
+		struct err e = { 0 };
+		size_t taken = 0;
+
+		r = writer_put(w->writer, w->item + done, w->n_items - done, &taken, &e);
+		done += taken;
+		if (r < 0 && e.kind != ERR_PEER)
+			return writer_lost(w, r, &e);
+		if (r < 0) {
+			refuse(w, &w->item[done], r, &e);
+			drop_behind(w, done++);
+			r = 0;
+		}
+	}
 	w->n_items = 0;
-	if (!r && writer_has_pending(w->writer) && !w->pending_since_ms)
+	if (writer_has_open(w->writer) && !w->pending_since_ms)
 		w->pending_since_ms = clock_ms();
 	return r;
 }
 
-static bool commit_is_due(const struct writer_role *w)
+static bool flush_is_asked(const struct writer_role *w)
 {
-	if (!writer_has_pending(w->writer))
-		return false;
-	if (writer_pending_bytes(w->writer) >= WRITER_BATCH_BYTES ||
-	    clock_ms() - w->pending_since_ms >= WRITER_BATCH_MS)
-		return true;
 	for (size_t i = 0; i < CHANNELS_MAX; i++)
-		if (w->channel[i].flush)
+		if (w->channel[i].flush > w->channel[i].durable)
 			return true;
 	return false;
+}
+
+static bool commit_is_due(const struct writer_role *w)
+{
+	if (!writer_has_open(w->writer))
+		return false;
+	if (writer_open_bytes(w->writer) >= WRITER_BATCH_BYTES ||
+	    clock_ms() - w->pending_since_ms >= WRITER_BATCH_MS)
+		return true;
+	return flush_is_asked(w);
 }
 
 /* The list is made durable where the sender asks for it, so that a signed manifest is not lost. */
 static int sync_list(struct writer_role *w)
 {
-	bool flush = false;
-
-	for (size_t i = 0; i < CHANNELS_MAX; i++)
-		flush |= w->channel[i].flush;
-	if (!flush || !w->list_changed)
+	if (!w->list_changed || !flush_is_asked(w))
 		return 0;
 	if (fdatasync(w->list)) {
 		struct err e = { 0 };
@@ -360,25 +376,44 @@ static int sync_list(struct writer_role *w)
 	return 0;
 }
 
+static void mark_durable(struct writer_channel *ch, uint64_t seq)
+{
+	if (ch->fd < 0 || seq <= ch->durable)
+		return;
+	ch->durable = seq;
+	ch->durable_due = true;
+}
+
+/* What is in the batch that is now being committed; all that a channel said so far was put. */
+static void begin_commit(struct writer_role *w)
+{
+	if (!writer_begin_commit(w->writer))
+		return;
+	w->pending_since_ms = 0;
+	for (size_t i = 0; i < CHANNELS_MAX; i++)
+		w->channel[i].closing = w->channel[i].seq;
+}
+
+/* Goes on with what is under way; where a batch became durable, its channels are told. */
 static int commit_and_mark(struct writer_role *w)
 {
+	struct err e = { 0 };
 	int r = sync_list(w);
 
-	if (!r && commit_is_due(w))
-		r = writer_commit_all(w);
-	if (r < 0 || writer_has_pending(w->writer))
-		return r;
-	w->pending_since_ms = 0;
-	for (size_t i = 0; i < CHANNELS_MAX; i++) {
-		struct writer_channel *ch = &w->channel[i];
-
-		if (ch->fd < 0 || (ch->seq <= ch->durable && !ch->flush))
-			continue;
-		ch->durable = ch->durable_seq = ch->seq;
-		ch->durable_due = true;
-		ch->flush = false;
+	if (!r && (r = writer_advance(w->writer, &e)) < 0)
+		return writer_lost(w, r, &e);
+	for (int i = 0; !r && i < 2 && !writer_is_committing(w->writer); i++) {
+		for (size_t k = 0; k < CHANNELS_MAX; k++)
+			mark_durable(&w->channel[k], writer_has_open(w->writer)
+							 ? w->channel[k].closing
+							 : w->channel[k].seq);
+		if (!commit_is_due(w))
+			break;
+		begin_commit(w);
+		if ((r = writer_advance(w->writer, &e)) < 0)
+			return writer_lost(w, r, &e);
 	}
-	return 0;
+	return r;
 }
 
 static void tell_progress(struct writer_role *w)
@@ -407,9 +442,11 @@ static int wait_ms(const struct writer_role *w, bool busy)
 {
 	int left = 1000;
 
-	if (busy || w->more || w->verify_wanted)
+	if (busy || (w->more && writer_room(w->writer)) || w->verify_wanted)
 		return 0;
-	if (writer_has_pending(w->writer)) {
+	if (writer_is_committing(w->writer))
+		return PROGRESS_EVERY_MS;
+	if (writer_has_open(w->writer)) {
 		left = clock_left_ms(w->pending_since_ms + WRITER_BATCH_MS);
 		return left < PROGRESS_EVERY_MS ? left : PROGRESS_EVERY_MS;
 	}
@@ -418,29 +455,35 @@ static int wait_ms(const struct writer_role *w, bool busy)
 
 static void wait_for_any(struct writer_role *w, bool busy)
 {
-	struct pollfd p[1 + CHANNELS_MAX];
+	struct pollfd p[2 + CHANNELS_MAX];
+	bool room = writer_room(w->writer) > 0;
 
 	p[0] = (struct pollfd){ .fd = w->keeper, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = writer_fd(w->writer), .events = POLLIN };
 	for (size_t i = 0; i < CHANNELS_MAX; i++) {
 		const struct writer_channel *ch = &w->channel[i];
 		bool due = ch->to_free || ch->durable_due || ch->have.ready;
 
-		p[1 + i] = (struct pollfd){ .fd = ch->fd,
-					    .events = (short)(POLLIN | (due ? POLLOUT : 0)) };
+		/* One that cannot be read now, or ended, must not wake us by having been closed. */
+		p[2 + i] =
+		    (struct pollfd){ .fd = ch->ended || !(room || due) ? -1 : ch->fd,
+				     .events = (short)((room ? POLLIN : 0) | (due ? POLLOUT : 0)) };
 	}
-	(void)poll(p, 1 + CHANNELS_MAX, wait_ms(w, busy));
+	(void)poll(p, 2 + CHANNELS_MAX, wait_ms(w, busy));
 }
 
 /* Every channel gets its share; who comes first rotates, so that a full batch starves nobody. */
 static void gather(struct writer_role *w, size_t first)
 {
 	w->more = false;
+	w->max_items = writer_room(w->writer);
 	for (size_t i = 0; i < CHANNELS_MAX; i++) {
 		struct writer_channel *ch = &w->channel[(first + i) % CHANNELS_MAX];
 
-		if (ch->fd >= 0)
+		if (ch->fd >= 0 && w->n_items < w->max_items)
 			channel_read(w, ch);
 	}
+	w->more |= w->n_items >= w->max_items;
 }
 
 static bool answer(struct writer_role *w)
@@ -454,9 +497,8 @@ static bool answer(struct writer_role *w)
 			continue;
 		busy |= channel_have(w, ch);
 		(void)channel_tell(w, ch);
-		if (ch->ended)
-			channel_close(ch);
 	}
+	channels_reap(w);
 	return busy;
 }
 
@@ -478,7 +520,7 @@ static int serve(struct writer_role *w)
 		if (r < 0)
 			break;
 		busy = answer(w);
-		if (w->verify_wanted && !w->more)
+		if (w->verify_wanted && !w->more && writer_room(w->writer))
 			r = writer_check(w);
 		tell_progress(w);
 	}
@@ -498,9 +540,9 @@ static int end_role(struct writer_role *w, int r)
 		(void)answer(w);
 		r = r ? r : r2;
 	}
+	writer_free(w->writer); /* before the rings go that it may still write from */
 	for (size_t i = 0; i < CHANNELS_MAX; i++)
 		channel_close(&w->channel[i]);
-	writer_free(w->writer);
 	journal_close(w->journal);
 	device_close(w->device);
 	close_fdp(&w->list);

@@ -21,6 +21,7 @@
 #define CHANNELS_MAX 32
 #define ITEMS_PER_CHANNEL 16 /* of one turn: nobody fills the batch alone */
 #define HAVE_BLOCKS_PER_TURN 65536
+#define NO_SLOT 255
 
 struct writer_have {
 	bool asked, ready;
@@ -34,14 +35,16 @@ struct writer_channel {
 	int fd; /* -1: free place */
 	struct ring ring;
 	uint64_t epoch, conn;
-	uint64_t seq;     /* of the last frame put */
-	uint64_t durable; /* the conn was told so far */
-	uint64_t durable_seq;
-	bool durable_due, flush;
-	bool faulted;     /* it broke the contract */
-	bool sealed;      /* open when a verification began: what it read stays as it is */
-	bool ended;       /* faulted, or the conn is gone: closes when its items are put */
-	uint64_t to_free; /* slots, as bits */
+	uint64_t seq;       /* of the last frame put */
+	uint64_t closing;   /* of the last one in the batch that is being committed */
+	uint64_t durable;   /* all up to here is */
+	bool durable_due;   /* and the conn does not know it */
+	uint64_t flush;     /* it waits until this one is */
+	unsigned in_flight; /* items whose data lies in the ring, or that are not written yet */
+	bool faulted;       /* it broke the contract */
+	bool sealed;        /* open when a verification began: what it read stays as it is */
+	bool ended;         /* faulted, or the conn is gone: closes when its items are written */
+	uint64_t to_free;   /* slots, as bits */
 	struct writer_have have;
 };
 
@@ -57,10 +60,9 @@ struct writer_role {
 	struct writer_channel channel[CHANNELS_MAX];
 
 	struct writer_item item[WRITER_ITEMS_MAX];
-	uint8_t item_channel[WRITER_ITEMS_MAX];
-	uint32_t item_slot[WRITER_ITEMS_MAX];
 	size_t n_items;
-	bool more; /* a channel had more than its share */
+	size_t max_items; /* of this turn */
+	bool more;        /* a channel had more than its share */
 	uint64_t pending_since_ms;
 
 	uint64_t progress_ms;
@@ -80,13 +82,18 @@ int writer_commit_all(struct writer_role *w);
 
 /* writer_channel.c */
 void channel_open(struct writer_role *w, const struct ipc_msg *m, int *fds);
+/* Nothing of it is in flight. */
 void channel_close(struct writer_channel *ch);
 /* Says why, if the conn listens, and closes once what it put before is written. */
 void channel_fault(struct writer_role *w, struct writer_channel *ch, enum wire_error code,
 		   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* An item of this cookie is written, or will never be. */
+void channel_written(struct writer_role *w, uint64_t cookie, bool free_slot);
+/* Closes those that ended and have nothing in flight. */
+void channels_reap(struct writer_role *w);
 /* All that are open: data is refused from a sealed one. */
 void channels_seal(struct writer_role *w, bool on);
-/* Takes messages; data becomes items. */
+/* Takes messages; data becomes items, up to max_items of all channels. */
 void channel_read(struct writer_role *w, struct writer_channel *ch);
 /* A part of the answer to HAVE_ASK. True: there is more to do. */
 bool channel_have(struct writer_role *w, struct writer_channel *ch);

@@ -25,6 +25,11 @@ foreach(name journal writer)
                       -Wl,--wrap=renameat,--wrap=ftruncate64,--wrap=unlinkat)
 endforeach()
 
+# The writer's queue is simulated, so that a seed decides in which order things happen.
+foreach(call new free backend room in_flight submit reap wait)
+  target_link_options(test_writer PRIVATE -Wl,--wrap=ioq_${call})
+endforeach()
+
 # The same with thousands of histories, outside the minute-long loop.
 foreach(name journal writer)
   layer_test(fault power-cut-${name} 1800 ${CMAKE_COMMAND} -E env TRANSIT_SEEDS=2000 $<TARGET_FILE:test_${name}>)

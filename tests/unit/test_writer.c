@@ -3,9 +3,12 @@
  * The writer over a disk in memory whose unsynced sectors are lost or torn at a power cut, and a
  * journal whose file is treated the same way.
  *
+ * The queue is one without threads (sim_ioq.h): writes, flushes and syncs happen and are told in
+ * any order the real ones could have. What was said to be written is spoiled in memory at once.
+ *
  * I1  a claim of the journal is on the platter, whole, with that content.
- * I2  what was acknowledged (writer_commit() returned 0) is claimed, unless a later write of the
- *     same block had begun.
+ * I2  what was acknowledged (its batch is durable) is claimed, unless a later write of the same
+ *     block had begun.
  * A seed gives one history: TRANSIT_SEED=n runs that one, TRANSIT_SEEDS=n that many.
  */
 #include "test.h"
@@ -22,6 +25,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "crash_fs.h"
+#include "sim_ioq.h"
 #include "writer.h"
 
 #define BLOCKS 24
@@ -151,6 +155,8 @@ static void memory_cut(struct memory_disk *m)
 	m->base.flush_error = 0;
 }
 
+#define LENT_MAX 4096
+
 struct fixture {
 	char dir[64];
 	struct journal_disk disk;
@@ -159,7 +165,10 @@ struct fixture {
 	struct journal *j;
 	struct writer *w;
 	struct digest_ctx *digest;
-	uint8_t *block; /* the content just made */
+	uint8_t *block;          /* the content just made */
+	uint8_t *lent[LENT_MAX]; /* what the writer has or had, by cookie */
+	size_t n_lent, n_back;
+	size_t n_taken; /* items */
 	uint64_t seed;
 };
 
@@ -181,20 +190,48 @@ static void content(struct fixture *f, uint64_t block, uint32_t version, uint8_t
 	assert_int_equal(digest_block(f->digest, f->kind, f->block, len_of(block), digest), 0);
 }
 
+/* Its data is a copy that is spoiled when the writer gives it back. */
 static struct writer_item item(struct fixture *f, uint64_t block, uint32_t version, uint32_t gen)
 {
 	struct writer_item v = { .kind = WRITER_DATA, .block = block, .count = 1, .gen = gen };
 
-	v.data = f->block;
+	assert_true(f->n_lent < LENT_MAX);
 	v.len = len_of(block);
+	v.cookie = f->n_lent;
 	content(f, block, version, v.digest);
+	f->lent[f->n_lent] = malloc(v.len);
+	assert_non_null(f->lent[f->n_lent]);
+	memcpy(f->lent[f->n_lent], f->block, v.len);
+	v.data = f->lent[f->n_lent++];
 	return v;
 }
 
 static struct writer_item run_of(enum writer_kind kind, uint64_t block, uint64_t count,
 				 uint32_t gen)
 {
-	return (struct writer_item){ .kind = kind, .block = block, .count = count, .gen = gen };
+	return (struct writer_item){
+		.kind = kind, .block = block, .count = count, .gen = gen, .cookie = LENT_MAX
+	};
+}
+
+static void on_written(void *arg, uint64_t cookie)
+{
+	struct fixture *f = arg;
+
+	f->n_back++;
+	assert_true(f->n_back <= f->n_taken + WRITER_ITEMS_MAX);
+	if (cookie == LENT_MAX)
+		return;
+	assert_true(cookie < f->n_lent && f->lent[cookie]);
+	free(f->lent[cookie]); /* the sanitizer sees who still uses it */
+	f->lent[cookie] = NULL;
+}
+
+static void forget_lent(struct fixture *f)
+{
+	for (size_t i = 0; i < f->n_lent; i++)
+		free(f->lent[i]);
+	f->n_lent = f->n_back = f->n_taken = 0;
 }
 
 static int setup(void **state)
@@ -218,6 +255,7 @@ static int setup(void **state)
 		digest_seed(f->digest, f->disk.task);
 	f->block = malloc(BLOCK);
 	crash_fs_watch(NULL, 1);
+	sim_reset();
 	*state = f;
 	return f->block && f->digest ? 0 : -1;
 }
@@ -226,6 +264,7 @@ static void drop(struct fixture *f)
 {
 	writer_free(f->w);
 	f->w = NULL;
+	forget_lent(f);
 	journal_close(f->j);
 	f->j = NULL;
 }
@@ -253,13 +292,24 @@ static void start(struct fixture *f)
 	drop(f);
 	if (journal_open(f->dir, &f->disk, &f->j, &e) || writer_new(f->d, f->j, &f->w, &e))
 		fail_msg("seed %llu: %s", (unsigned long long)f->seed, e.text);
+	writer_on_written(f->w, on_written, f);
+}
+
+static int put_items(struct fixture *f, const struct writer_item *v, size_t n, struct err *e)
+{
+	size_t taken = 99;
+	int r = writer_put(f->w, v, n, &taken, e);
+
+	assert_true(taken <= n && (r || taken == n));
+	f->n_taken += taken;
+	return r;
 }
 
 static void put(struct fixture *f, struct writer_item v)
 {
 	struct err e = { 0 };
 
-	if (writer_put(f->w, &v, 1, &e))
+	if (put_items(f, &v, 1, &e))
 		fail_msg("%s", e.text);
 }
 
@@ -268,7 +318,7 @@ static void refused(struct fixture *f, struct writer_item v, int r, const char *
 	unsigned long writes = disk_of(f->d)->writes;
 	struct err e = { 0 };
 
-	assert_int_equal(writer_put(f->w, &v, 1, &e), r);
+	assert_int_equal(put_items(f, &v, 1, &e), r);
 	assert_int_equal(e.kind, ERR_PEER);
 	if (!strstr(e.text, words))
 		fail_msg("'%s' without '%s'", e.text, words);
@@ -282,6 +332,14 @@ static void commit(struct fixture *f)
 
 	if (writer_commit(f->w, &e))
 		fail_msg("%s", e.text);
+	assert_int_equal(f->n_back, f->n_taken); /* each once */
+}
+
+/* Goes on as long as something can happen. */
+static void settle(struct fixture *f)
+{
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(writer_advance(f->w, NULL), 0);
 }
 
 static void what_is_committed_is_claimed_and_not_before(void **state)
@@ -352,6 +410,7 @@ static void generations_never_fall_and_never_mean_two_contents(void **state)
 	assert_int_equal(disk_of(f->d)->writes, writes);
 	refused(f, item(f, 5, 2, 8), -EPROTO, "falls");
 	put(f, item(f, 5, 2, 10));
+	settle(f);
 	/* the same rules while it is not durable yet */
 	refused(f, item(f, 5, 3, 9), -EPROTO, "falls");
 	refused(f, item(f, 5, 3, 10), -EPROTO, "two contents");
@@ -425,16 +484,13 @@ static void items_of_one_call_may_overlap(void **state)
 {
 	struct fixture *f = *state;
 	struct writer_item v[3];
-	scoped(freep) uint8_t *first = malloc(BLOCK);
 	struct claim c;
 
 	start(f);
 	v[0] = item(f, 2, 1, 1);
-	memcpy(first, f->block, BLOCK);
-	v[0].data = first;
 	v[1] = run_of(WRITER_ZERO, 0, 4, 2);
 	v[2] = item(f, 2, 3, 3);
-	assert_int_equal(writer_put(f->w, v, 3, NULL), 0);
+	assert_int_equal(put_items(f, v, 3, NULL), 0);
 	commit(f);
 	assert_int_equal(journal_get(f->j, 2, &c, NULL), 0);
 	assert_int_equal(c.gen, 3);
@@ -445,14 +501,155 @@ static void items_of_one_call_may_overlap(void **state)
 static void a_claim_is_withdrawn_before_its_block_is_overwritten(void **state)
 {
 	struct fixture *f = *state;
+	uint8_t *first = malloc(BLOCK);
 
+	assert_non_null(first);
 	start(f);
 	put(f, item(f, 5, 1, 1));
 	commit(f);
+	memcpy(first, disk_of(f->d)->now + 5 * BLOCK, BLOCK);
+	sim.held = SIM_SYNC;
 	put(f, item(f, 5, 2, 2));
+	put(f, item(f, 6, 2, 1)); /* nothing is claimed there, and it comes behind */
+	settle(f);
 	assert_false(journal_is_claimed(f->j, 5));
+	assert_int_equal(sim.begun[SIM_WRITE], 1); /* the first content's */
+	assert_memory_equal(disk_of(f->d)->now + 5 * BLOCK, first, BLOCK);
+	sim.held = SIM_WRITE;
+	settle(f);
+	assert_int_equal(sim.begun[SIM_WRITE], 3);
+	sim.held = 0;
 	start(f); /* without a commit: the withdrawal was durable */
 	assert_false(journal_is_claimed(f->j, 5));
+	free(first);
+}
+
+static void the_next_batch_is_written_while_one_is_flushed(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	sim.held = SIM_FLUSH;
+	put(f, item(f, 1, 1, 1));
+	assert_true(writer_begin_commit(f->w));
+	settle(f);
+	assert_int_equal(sim.begun[SIM_FLUSH], 1);
+	for (uint64_t b = 2; b < 12; b++)
+		put(f, item(f, b, 1, 1));
+	settle(f);
+	/* all are written and given back, and nothing is durable */
+	assert_int_equal(f->n_back, 11);
+	assert_int_equal(disk_of(f->d)->writes, 11);
+	assert_true(writer_is_committing(f->w) && writer_has_open(f->w));
+	assert_false(writer_begin_commit(f->w));
+	assert_true(journal_claimed(f->j) == 0);
+	sim.held = 0;
+	settle(f);
+	/* the flush began before they were written: it claims the first one only */
+	assert_false(writer_is_committing(f->w));
+	assert_true(journal_claimed(f->j) == 1 && journal_is_claimed(f->j, 1));
+	assert_true(writer_open_bytes(f->w) == 10 * BLOCK);
+	commit(f);
+	assert_true(journal_claimed(f->j) == 11);
+}
+
+static void a_flush_begins_when_the_last_write_of_its_batch_is_over(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	sim.held = SIM_ZERO;
+	put(f, item(f, 1, 1, 1));
+	put(f, run_of(WRITER_ZERO, 4, 3, 1));
+	assert_true(writer_begin_commit(f->w));
+	settle(f);
+	assert_int_equal(f->n_back, 1); /* the zeros are not there yet */
+	assert_int_equal(sim.begun[SIM_FLUSH], 0);
+	sim.held = SIM_FLUSH;
+	settle(f);
+	assert_int_equal(f->n_back, 2);
+	assert_int_equal(sim.begun[SIM_FLUSH], 1);
+	assert_int_equal(sim.begun[SIM_SYNC], 0); /* and the claims come after the flush */
+	sim.held = SIM_SYNC;
+	settle(f);
+	assert_int_equal(sim.begun[SIM_SYNC], 1);
+	assert_true(writer_is_committing(f->w)); /* claimed is not durable */
+	sim.held = 0;
+	settle(f);
+	assert_false(writer_has_pending(f->w));
+}
+
+static void writes_are_under_way_several_at_a_time_and_no_more_than_that(void **state)
+{
+	struct fixture *f = *state;
+	struct writer_item v[BLOCKS];
+
+	start(f);
+	sim.held = SIM_WRITE;
+	for (uint64_t b = 0; b < BLOCKS; b++)
+		v[b] = item(f, b, 1, 1);
+	assert_int_equal(put_items(f, v, BLOCKS, NULL), 0);
+	settle(f);
+	assert_int_equal(sim.most_writes, 16);
+	assert_int_equal(writer_room(f->w), WRITER_ITEMS_MAX - BLOCKS);
+	sim.held = 0;
+	commit(f);
+	assert_int_equal(sim.begun[SIM_WRITE], BLOCKS);
+	assert_int_equal(writer_room(f->w), WRITER_ITEMS_MAX);
+}
+
+static uint64_t zeroed, zero_calls;
+
+static int count_zero(struct device *d, uint64_t off, uint64_t len, struct err *e)
+{
+	(void)d;
+	(void)e;
+	assert_true(off == zeroed && len <= 128 * MIB);
+	zeroed += len;
+	zero_calls++;
+	return 0;
+}
+
+static int no_flush(struct device *d, struct err *e)
+{
+	(void)d;
+	(void)e;
+	return 0;
+}
+
+static void a_long_run_of_zeros_is_written_in_pieces(void **state)
+{
+	static const struct device_ops ops = { .zero = count_zero, .flush = no_flush };
+	struct fixture *f = *state;
+	struct device big = { .ops = &ops, .info.size = 300 * MIB + 512 };
+	struct device *small = f->d;
+
+	f->d = &big;
+	f->disk.size = f->disk.target_size = big.info.size;
+	start(f);
+	put(f, run_of(WRITER_ZERO, 0, journal_blocks(f->j), 1));
+	commit(f);
+	assert_true(zeroed == big.info.size && zero_calls == 3);
+	assert_true(journal_claimed(f->j) == journal_blocks(f->j));
+	drop(f);
+	f->d = small;
+}
+
+static void those_before_a_refused_item_are_taken_and_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct writer_item v[3];
+	size_t taken = 99;
+
+	start(f);
+	v[0] = item(f, 1, 1, 1);
+	v[1] = run_of(WRITER_UNCHANGED, 2, 1, 1);
+	v[2] = item(f, 3, 1, 1);
+	assert_int_equal(writer_put(f->w, v, 3, &taken, NULL), -EPROTO);
+	assert_int_equal(taken, 1);
+	f->n_taken = 1;
+	commit(f);
+	assert_true(journal_claimed(f->j) == 1 && journal_is_claimed(f->j, 1));
 }
 
 static void after_a_failed_flush_nothing_more_is_written(void **state)
@@ -463,14 +660,14 @@ static void after_a_failed_flush_nothing_more_is_written(void **state)
 	assert_int_equal(device_fault_wrap(&f->d, "flush:2:EIO", NULL), 0);
 	start(f);
 	struct writer_item v = item(f, 1, 1, 1);
-	assert_int_equal(writer_put(f->w, &v, 1, NULL), 0);
+	assert_int_equal(put_items(f, &v, 1, NULL), 0);
 	assert_int_equal(writer_commit(f->w, NULL), 0);
 	v = item(f, 2, 1, 1);
-	assert_int_equal(writer_put(f->w, &v, 1, NULL), 0);
+	assert_int_equal(put_items(f, &v, 1, NULL), 0);
 	assert_int_equal(writer_commit(f->w, &e), -EIO);
 	assert_int_equal(e.kind, ERR_DISK);
 	assert_true(writer_failed(f->w));
-	assert_int_equal(writer_put(f->w, &v, 1, NULL), -EIO);
+	assert_int_equal(put_items(f, &v, 1, NULL), -EIO);
 	assert_int_equal(writer_commit(f->w, NULL), -EIO);
 	assert_true(journal_is_suspect(f->j));
 	assert_true(journal_claimed(f->j) == 1);
@@ -483,10 +680,13 @@ static void a_failed_write_is_final_too(void **state)
 	assert_int_equal(device_fault_wrap(&f->d, "write:2:ENOSPC", NULL), 0);
 	start(f);
 	struct writer_item v = item(f, 1, 1, 1);
-	assert_int_equal(writer_put(f->w, &v, 1, NULL), 0);
+	assert_int_equal(put_items(f, &v, 1, NULL), 0);
 	v = item(f, 2, 1, 1);
-	assert_int_equal(writer_put(f->w, &v, 1, NULL), -ENOSPC);
-	assert_true(writer_failed(f->w));
+	(void)put_items(f, &v, 1, NULL);
+	struct err e = { 0 };
+	(void)writer_commit(f->w, &e);
+	assert_true(writer_failed(f->w) && !sim.n);
+	assert_true(journal_is_suspect(f->j));
 	assert_int_equal(writer_commit(f->w, NULL), -EIO);
 	assert_true(journal_claimed(f->j) == 0);
 }
@@ -607,14 +807,17 @@ struct known {
 	bool begun;       /* and a later write has begun since */
 	uint32_t acked_gen;
 	uint8_t acked_digest[DIGEST_LEN];
-	bool pending;
+	bool pending; /* put, and nothing is known of it yet */
+	bool closing; /* it is in the batch that is being committed: */
+	uint32_t closing_gen, closing_version;
 };
 
 struct history {
 	struct fixture *f;
 	struct known k[BLOCKS];
 	uint64_t epoch;
-	unsigned crashes, acked_blocks, overwrites;
+	bool committing;
+	unsigned crashes, acked_blocks, overwrites, overlapped;
 };
 
 static void note_put(struct history *h, uint64_t block, uint32_t gen, uint32_t version)
@@ -628,18 +831,32 @@ static void note_put(struct history *h, uint64_t block, uint32_t gen, uint32_t v
 	k->pending = true;
 }
 
-static void note_commit(struct history *h)
+static void note_begin(struct history *h)
 {
+	h->committing = true;
 	for (uint64_t b = 0; b < BLOCKS; b++) {
 		struct known *k = h->k + b;
 
-		if (!k->pending)
-			continue;
+		k->closing = k->pending;
 		k->pending = false;
+		k->closing_gen = k->gen;
+		k->closing_version = k->version;
+	}
+}
+
+static void note_durable(struct history *h)
+{
+	h->committing = false;
+	for (uint64_t b = 0; b < BLOCKS; b++) {
+		struct known *k = h->k + b;
+
+		if (!k->closing)
+			continue;
+		k->closing = false;
 		k->acked = true;
-		k->begun = false;
-		k->acked_gen = k->gen;
-		content(h->f, b, k->version, k->acked_digest);
+		k->begun = k->pending;
+		k->acked_gen = k->closing_gen;
+		content(h->f, b, k->closing_version, k->acked_digest);
 		h->acked_blocks++;
 	}
 }
@@ -648,7 +865,6 @@ static void note_commit(struct history *h)
 static int random_put(struct history *h)
 {
 	struct writer_item v[4];
-	scoped(freep) uint8_t *buf = malloc(4 * BLOCK);
 	size_t n = 0;
 
 	for (uint64_t b = crash_random() % BLOCKS; n < 4 && b < BLOCKS;
@@ -672,12 +888,10 @@ static int random_put(struct history *h)
 			continue;
 		}
 		v[n] = item(h->f, b, version, gen);
-		memcpy(buf + n * BLOCK, h->f->block, len_of(b));
-		v[n].data = buf + n * BLOCK;
 		note_put(h, b, gen, version);
 		n++;
 	}
-	return writer_put(h->f->w, v, n, NULL);
+	return put_items(h->f, v, n, NULL);
 }
 
 static void fail_at(const struct history *h, uint64_t block, const char *what)
@@ -710,7 +924,7 @@ static void check_invariants(struct history *h)
 		    (c.gen != k->acked_gen || memcmp(is, k->acked_digest, DIGEST_LEN) != 0))
 			fail_at(h, b, "I2: acknowledged with another content");
 		/* What is claimed now was acknowledged or will be taken as such by a sender. */
-		k->pending = false;
+		k->pending = k->closing = false;
 		k->acked = c.kind != CLAIM_NONE;
 		k->begun = false;
 		k->acked_gen = c.gen;
@@ -736,15 +950,41 @@ static void resume(struct history *h)
 		fail_msg("seed %llu: %s", (unsigned long long)h->f->seed, e.text);
 }
 
+/* One thing that a role does. */
+static int random_step(struct history *h)
+{
+	switch (crash_random() % 8) {
+	case 0:
+		return writer_commit(h->f->w, NULL);
+	case 1:
+	case 2:
+		if (writer_begin_commit(h->f->w))
+			note_begin(h);
+		return 0;
+	case 3:
+		return writer_advance(h->f->w, NULL);
+	default:
+		h->overlapped += h->committing;
+		return random_put(h);
+	}
+}
+
 static void run_until_the_cut(struct history *h)
 {
-	for (unsigned step = 0; step < 60 && !crash_fs.dead; step++) {
-		int r = crash_random() % 4 ? random_put(h) : writer_commit(h->f->w, NULL);
+	h->committing = false;
+	for (unsigned step = 0; step < 120 && !crash_fs.dead; step++) {
+		int r = random_step(h);
 
 		if (r && !crash_fs.dead)
 			fail_at(h, 0, "an error without a power cut");
-		if (!r && !writer_has_pending(h->f->w))
-			note_commit(h);
+		if (r || writer_failed(h->f->w))
+			break;
+		if (h->committing && !writer_is_committing(h->f->w))
+			note_durable(h);
+		if (!writer_has_pending(h->f->w)) {
+			note_begin(h);
+			note_durable(h);
+		}
 	}
 }
 
@@ -784,10 +1024,10 @@ static void after_any_power_cut_claims_are_true_and_acked_blocks_are_there(void 
 	for (uint64_t seed = first; seed < first + n; seed++)
 		one_history(&h, *state, seed);
 	print_message("%llu histories, 3 power cuts each: %u acknowledged blocks, %u of them "
-		      "overwritten\n",
-		      (unsigned long long)n, h.acked_blocks, h.overwrites);
+		      "overwritten, %u calls while a batch was being committed\n",
+		      (unsigned long long)n, h.acked_blocks, h.overwrites, h.overlapped);
 	if (!one)
-		assert_true(h.acked_blocks > n && h.overwrites > n);
+		assert_true(h.acked_blocks > n && h.overwrites > n && h.overlapped > n);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -803,6 +1043,11 @@ int main(void)
 		T(a_digest_of_the_other_kind_is_another_content),
 		T(items_of_one_call_may_overlap),
 		T(a_claim_is_withdrawn_before_its_block_is_overwritten),
+		T(the_next_batch_is_written_while_one_is_flushed),
+		T(a_flush_begins_when_the_last_write_of_its_batch_is_over),
+		T(writes_are_under_way_several_at_a_time_and_no_more_than_that),
+		T(a_long_run_of_zeros_is_written_in_pieces),
+		T(those_before_a_refused_item_are_taken_and_no_other),
 		T(after_a_failed_flush_nothing_more_is_written),
 		T(a_failed_write_is_final_too),
 		T(a_target_smaller_than_the_source_is_refused),

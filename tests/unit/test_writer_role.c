@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "io_mode.h"
 #include "ipc.h"
 #include "ring.h"
 #include "roles.h"
@@ -288,6 +289,42 @@ static void a_block_is_on_the_disk_when_it_is_said_durable(void **state)
 	assert_int_equal(disk_byte(f, 4 * (uint64_t)BLOCK), 0);
 	assert_int_equal(disk_byte(f, SIZE - 1), 0x44);
 	assert_int_equal(disk_byte(f, SIZE), 0);
+	end_peer(&p);
+}
+
+/* A flush that takes its time holds up nobody: slots of the next batch come back before it ends.
+ * What is asked behind the order to flush is answered when the flush has begun. */
+static void the_next_batch_is_written_while_one_is_flushed(void **state)
+{
+	struct fixture *f = *state;
+	struct ipc_msg m;
+	struct peer p;
+	int freed = 0;
+
+	start(f, SIZE, 0, "flush:1:delay=2000ms");
+	(void)expect_in(f, f->keeper, IPC_WRITER_READY);
+	say(f->keeper, IPC_EPOCH, 1);
+	p = grant(f, 1);
+	put(&p, 1, 0x11, 0);
+	flush(&p);
+	ipc_init(&m, IPC_HAVE_ASK);
+	m.slot = 10;
+	m.b = 1;
+	assert_int_equal(ipc_send(p.fd, &m, NULL, 0, NULL), 0);
+	(void)expect_in(f, p.fd, IPC_HAVE);
+	for (uint32_t i = 1; i < 9; i++)
+		put(&p, 1 + i, 0x22, i);
+	while (freed < 8) {
+		assert_int_equal(next(p.fd, &f->got), 1);
+		assert_int_equal(f->got.type, IPC_SLOT_FREE);
+		freed++;
+	}
+	/* then the first batch alone is durable, and nothing is claimed of the second */
+	(void)expect_in(f, p.fd, IPC_DURABLE);
+	assert_int_equal(f->got.d, 2);
+	assert_int_equal(f->got.a, 1);
+	flush(&p);
+	assert_int_equal(durable_up_to(f, &p, 11), 9);
 	end_peer(&p);
 }
 
@@ -748,6 +785,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(ready_tells_size_sectors_and_serial),
 		T(a_block_is_on_the_disk_when_it_is_said_durable),
+		T(the_next_batch_is_written_while_one_is_flushed),
 		T(durable_comes_without_a_flush_after_a_second),
 		T(what_was_durable_is_claimed_after_a_kill),
 		T(have_lists_data_and_zero_runs),
@@ -769,6 +807,10 @@ int main(void)
 		T(stop_commits_and_ends_well),
 	};
 
+	int missing = io_mode_missing();
+
+	if (missing)
+		return missing;
 	log_open("test_writer_role", LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests_name("writer_role", tests, NULL, NULL);
 }
