@@ -293,7 +293,7 @@ int scanner_end(struct scanner *sc, struct err *e)
 }
 
 /* What was found out about a run stays true for this round. */
-static enum piece_kind kind_again(uint8_t frame_kind)
+static enum piece_kind kind_again(unsigned frame_kind)
 {
 	switch (frame_kind) {
 	case FRAME_ZERO:
