@@ -39,6 +39,16 @@ struct gauge {
 	struct disk_gauge disk[DISKS_MAX];
 };
 
+/* How the round at hand finds what changed (trace.h). */
+struct tracking {
+	bool traced; /* by the kernel's block events; else everything is read */
+	const char
+	    *lost; /* why the last round that was not traced was not; NULL: nothing was lost */
+	uint64_t to_read; /* bytes, of a traced round */
+};
+
+struct trace;
+
 struct move_disk {
 	unsigned n; /* number in the task */
 	struct source *source;
@@ -47,7 +57,8 @@ struct move_disk {
 	 * a round and stay as they are while it runs; freed with the disk. */
 	struct extent_set *free_map; /* nobody's: as good as a hole */
 	struct extent_set *same_map; /* not written since the last round began to read it */
-	uint64_t stamp[4];           /* of an image file when its last round began */
+	struct tracking tracking;
+	uint64_t stamp[4]; /* of an image file when its last round began */
 	bool stamped;
 	uint8_t list_digest[DIGEST_LEN]; /* of the last seal */
 };
@@ -68,10 +79,11 @@ struct move {
 	struct govern *govern; /* borrowed; NULL outside of a run */
 	struct gauge gauge;
 	const atomic_bool *stop;
+	struct trace *trace; /* NULL: nothing is traced */
 	unsigned rounds;
 	struct rounds log;
 	atomic_uint connections; /* of this round now, or of the last one; 0: there was none */
-	bool silent;          /* nothing may be printed in this round: see struct transfer */
+	bool silent;             /* nothing may be printed in this round: see struct transfer */
 	bool verified;
 	bool sealed;
 	uint64_t sealed_ms;              /* clock_ms() when the last seal had gone out */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "report.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,12 @@ static json_t *disks_json(const struct move *m)
 		set_number(o, "zero_blocks", atomic_load(&g->zero_blocks));
 		set_number(o, "unchanged_blocks", atomic_load(&g->unchanged_blocks));
 		set_number(o, "durable_bytes", atomic_load(&g->durable));
+		set(o, "tracking", json_string(d->tracking.traced ? "trace" : "digests"));
+		set(o, "trace_lost",
+		    d->tracking.lost ? json_string(d->tracking.lost) : json_null());
+		set(o, "tracked_bytes",
+		    d->tracking.traced ? json_integer((json_int_t)d->tracking.to_read)
+				       : json_null());
 		if (m->sealed)
 			set_hex(o, "list_sha256", d->list_digest);
 		(void)json_array_append_new(list, o);
@@ -141,20 +148,6 @@ static json_t *freeze_json(const struct freeze_report *f)
 	return list;
 }
 
-void report_put_result(json_t *o, const struct err *e)
-{
-	json_t *j;
-
-	set(o, "result", json_string(result_word(e)));
-	if (e->kind == ERR_NONE)
-		return;
-	j = json_object();
-	set(j, "kind", json_string(err_kind_word(e->kind)));
-	set(j, "name", e->name ? json_string(e->name) : json_null());
-	set(j, "text", json_string(e->text));
-	set(o, "error", j);
-}
-
 static void print_json(const struct report *r, const struct err *e)
 {
 	const struct move *m = r->m;
@@ -164,7 +157,15 @@ static void print_json(const struct report *r, const struct err *e)
 
 	for (unsigned i = 0; i < m->n_disks; i++)
 		source += source_info(m->disks[i].source)->size;
-	report_put_result(o, e);
+	set(o, "result", json_string(result_word(e)));
+	if (e->kind != ERR_NONE) {
+		json_t *j = json_object();
+
+		set(j, "kind", json_string(err_kind_word(e->kind)));
+		set(j, "name", e->name ? json_string(e->name) : json_null());
+		set(j, "text", json_string(e->text));
+		set(o, "error", j);
+	}
 	set_number(o, "rounds", m->rounds);
 	set(o, "rounds_list", rounds_json(&m->log));
 	set(o, "converged", m->log.stopped ? json_string(m->log.stopped) : json_null());

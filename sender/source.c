@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blktrace_api.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,29 @@ void source_will_read(struct source *s, uint64_t off, size_t len)
 {
 	if (s->info.kind == SOURCE_FILE)
 		(void)posix_fadvise(s->fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+}
+
+int source_flush(struct source *s, struct err *e)
+{
+	if (s->info.kind == SOURCE_BLOCK && fsync(s->fd))
+		return err_set(e, ERR_DISK, errno, "flush '%s'", s->info.path);
+	return 0;
+}
+
+int source_trace_setup(struct source *s, struct blk_user_trace_setup *setup)
+{
+	return ioctl(s->fd, BLKTRACESETUP, setup) ? -errno : 0;
+}
+
+int source_trace_start(struct source *s)
+{
+	return ioctl(s->fd, BLKTRACESTART) ? -errno : 0;
+}
+
+int source_trace_teardown(struct source *s)
+{
+	(void)ioctl(s->fd, BLKTRACESTOP);
+	return ioctl(s->fd, BLKTRACETEARDOWN) ? -errno : 0;
 }
 
 int source_extent(struct source *s, uint64_t off, bool *ret_hole, uint64_t *ret_end, struct err *e)

@@ -69,6 +69,18 @@ int source_extent(struct source *s, uint64_t off, bool *ret_hole, uint64_t *ret_
  * block devices: nothing tells for sure. */
 bool source_stamp(const struct source *s, uint64_t ret[static 4]);
 
+/* What other programs wrote to the disk itself and the kernel still holds goes to the disk. Nothing
+ * of ours is written. */
+int source_flush(struct source *s, struct err *e);
+
+/* The kernel's trace of a block device (trace_disk.h): each call is the ioctl of its name; 0 or a
+ * negative errno. They change nothing on the disk. */
+struct blk_user_trace_setup;
+int source_trace_setup(struct source *s, struct blk_user_trace_setup *setup);
+int source_trace_start(struct source *s);
+/* Stops it, if it runs, and removes it. */
+int source_trace_teardown(struct source *s);
+
 /* "sda", "vdb", "nvme0n1", ...: whole disks of this machine that can be moved, in kernel order;
  * no loop, ram, optical, floppy, mapped or assembled devices. Returns how many, at most ${max};
  * -ENOSPC (in *e too) when there are more. */

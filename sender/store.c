@@ -14,10 +14,8 @@
 #include "base/cleanup.h"
 #include "invite.h"
 
-#define SMALL_FILE_MAX 1024
-
 /* Temporary file, sync, rename, sync the folder: after a crash the old or the new one is there. */
-static int write_small(struct store *s, const char *name, const char *text, struct err *e)
+int store_put(struct store *s, const char *name, const char *text, struct err *e)
 {
 	char tmp[64];
 	size_t len = strlen(text);
@@ -39,15 +37,13 @@ static int write_small(struct store *s, const char *name, const char *text, stru
 	return 0;
 }
 
-/* 1 read, 0 not there. */
-static int read_small(struct store *s, const char *name, char ret[static SMALL_FILE_MAX],
-		      struct err *e)
+int store_get(struct store *s, const char *name, char ret[static STORE_SMALL_MAX], struct err *e)
 {
 	scoped(close_fdp) int fd = openat(s->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? 0
 				       : err_set(e, ERR_SYS, errno, "open '%s/%s'", s->dir, name);
-	ssize_t n = read(fd, ret, SMALL_FILE_MAX - 1);
+	ssize_t n = read(fd, ret, STORE_SMALL_MAX - 1);
 	if (n < 0)
 		return err_set(e, ERR_SYS, errno, "read '%s/%s'", s->dir, name);
 	ret[n] = 0;
@@ -56,8 +52,8 @@ static int read_small(struct store *s, const char *name, char ret[static SMALL_F
 
 static int load_key(struct store *s, struct err *e)
 {
-	char text[SMALL_FILE_MAX];
-	int r = read_small(s, "key", text, e);
+	char text[STORE_SMALL_MAX];
+	int r = store_get(s, "key", text, e);
 
 	if (r < 0)
 		return r;
@@ -73,7 +69,7 @@ static int load_key(struct store *s, struct err *e)
 		if (!r) {
 			digest_hex(s->priv, sizeof s->priv, text);
 			memcpy(text + 2 * sizeof s->priv, "\n", 2);
-			r = write_small(s, "key", text, e);
+			r = store_put(s, "key", text, e);
 		}
 	}
 	OPENSSL_cleanse(text, sizeof text);
@@ -82,8 +78,8 @@ static int load_key(struct store *s, struct err *e)
 
 static int load_peer(struct store *s, struct err *e)
 {
-	char text[SMALL_FILE_MAX], spki[65], task[33];
-	int r = read_small(s, "peer", text, e);
+	char text[STORE_SMALL_MAX], spki[65], task[33];
+	int r = store_get(s, "peer", text, e);
 
 	if (r <= 0)
 		return r;
@@ -97,13 +93,13 @@ static int load_peer(struct store *s, struct err *e)
 int store_pin(struct store *s, const uint8_t spki[static DIGEST_LEN],
 	      const uint8_t task[static TASK_ID_LEN], struct err *e)
 {
-	char text[SMALL_FILE_MAX], spki_hex[2 * DIGEST_LEN + 1], task_hex[2 * TASK_ID_LEN + 1];
+	char text[STORE_SMALL_MAX], spki_hex[2 * DIGEST_LEN + 1], task_hex[2 * TASK_ID_LEN + 1];
 	int r;
 
 	digest_hex(spki, DIGEST_LEN, spki_hex);
 	digest_hex(task, TASK_ID_LEN, task_hex);
 	(void)snprintf(text, sizeof text, "spki %s\ntask %s\n", spki_hex, task_hex);
-	r = write_small(s, "peer", text, e);
+	r = store_put(s, "peer", text, e);
 	if (r)
 		return r;
 	memcpy(s->spki, spki, DIGEST_LEN);
@@ -148,8 +144,8 @@ static void parse_measured(struct store *s, const char *text)
 
 static int load_measured(struct store *s, struct err *e)
 {
-	char text[SMALL_FILE_MAX];
-	int r = s->paired ? read_small(s, "rounds", text, e) : 0;
+	char text[STORE_SMALL_MAX];
+	int r = s->paired ? store_get(s, "rounds", text, e) : 0;
 
 	if (r > 0)
 		parse_measured(s, text);
@@ -159,7 +155,7 @@ static int load_measured(struct store *s, struct err *e)
 int store_save_measured(struct store *s, struct err *e)
 {
 	const struct measured *m = &s->measured;
-	char text[SMALL_FILE_MAX], task[2 * TASK_ID_LEN + 1];
+	char text[STORE_SMALL_MAX], task[2 * TASK_ID_LEN + 1];
 
 	digest_hex(s->task, TASK_ID_LEN, task);
 	(void)snprintf(text, sizeof text,
@@ -171,7 +167,7 @@ int store_save_measured(struct store *s, struct err *e)
 		       task, m->source_bytes, m->rounds, m->mid_ms, m->round_ms, m->read,
 		       m->changed, m->change_known ? 1 : 0, m->change_rate, m->read_rate,
 		       m->wire_rate, m->wire_share, m->settle_ms, m->freeze_ms, m->verify_rate);
-	return write_small(s, "rounds", text, e);
+	return store_put(s, "rounds", text, e);
 }
 
 static int take_lock(struct store *s, struct err *e)

@@ -4,7 +4,7 @@
  *
  * Shape   a folder of mode 0700: "key" (Ed25519, 64 hexadecimal characters, 0600), "peer" (the
  *         pinned receiver and the task), "disk-N.table" (table.h), "rounds" (what the rounds of
- *         the task have measured), "lock" (held while we run).
+ *         the task have measured), "trace-N" (trace_disk.h), "lock" (held while we run).
  * Order   the key is durable before it is shown to anyone; the pin is durable before it is used.
  * Owner   store_close(NULL) does nothing; nothing here is ever deleted.
  */
@@ -13,6 +13,8 @@
 
 #include "pairing.h"
 #include "predict.h"
+
+#define STORE_SMALL_MAX 1024
 
 struct store {
 	char dir[4000];
@@ -40,5 +42,10 @@ int store_pin(struct store *s, const uint8_t spki[static DIGEST_LEN],
 
 /* Writes ${s}->measured down. A file that is lost or damaged costs a prediction, nothing else. */
 int store_save_measured(struct store *s, struct err *e);
+
+/* A short text under a name that nothing else here has; put durably. store_get(): 1 read, 0 not
+ * there. */
+int store_put(struct store *s, const char *name, const char *text, struct err *e);
+int store_get(struct store *s, const char *name, char ret[static STORE_SMALL_MAX], struct err *e);
 
 #endif

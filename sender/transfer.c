@@ -9,6 +9,7 @@
 #include "progress.h"
 #include "round.h"
 #include "seal.h"
+#include "trace.h"
 
 #define PAUSE_MIN_MS 500
 #define PAUSE_MAX_MS 10000
@@ -129,10 +130,12 @@ static int one_round(struct transfer *t, struct err *e)
 
 int transfer_round(struct transfer *t, struct err *e)
 {
+	trace_round_begin(t->m->trace, t->silent);
 	for (;;) {
 		int r = one_round(t, e);
 
 		if (!r) {
+			trace_round_end(t->m->trace);
 			t->m->rounds++;
 			t->lost_ms = 0;
 			return 0;

@@ -26,9 +26,10 @@ _lab_archive() {
 # lab_run SCRIPT LOG VARS|- MODULE... -- DISK...
 # Runs SCRIPT (busybox sh, -eu) with the disks as /dev/sda, /dev/sdb... and
 # succeeds when it did. With VARS the laboratory boots by UEFI and keeps what the
-# script changed in the firmware's variables.
+# script changed in the firmware's variables. With lab_forward="ADDRESS:PORT ..." it
+# has a network card, and ADDRESS:8443 is PORT of this machine.
 lab_run() {
-	local script=$1 log=$2 vars=$3 modules=() args=() work index=0 pid start=$SECONDS rc=0
+	local script=$1 log=$2 vars=$3 modules=() args=(-nic none) forwards work index=0 pid start=$SECONDS rc=0
 	shift 3
 	while [[ $1 != -- ]]; do modules+=("$1") && shift; done
 	shift
@@ -38,6 +39,10 @@ lab_run() {
 		args+=(-drive "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"
 			-drive "if=pflash,unit=1,format=raw,file=$vars")
 	fi
+	if [[ -n ${lab_forward:-} ]]; then
+		forwards=$(printf ',guestfwd=tcp:%s:8443-cmd:socat - TCP:127.0.0.1:%s' ${lab_forward//:/ })
+		args=("${args[@]:2}" -device "e1000,netdev=net0,romfile=" -netdev "user,id=net0,restrict=on$forwards")
+	fi
 	for disk in "$@"; do
 		args+=(-drive "if=none,id=d$index,file=$disk,format=raw,cache=unsafe,discard=unmap"
 			-device "ide-hd,bus=ide.$index,drive=d$index,serial=disk$index")
@@ -45,7 +50,7 @@ lab_run() {
 	done
 	# A leftover machine would keep writing to the disks: it dies with this shell.
 	setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1024 -smp 2 \
-		-machine q35,graphics=off -nodefaults -no-user-config -display none -no-reboot -nic none \
+		-machine q35,graphics=off -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$lab_image/vmlinuz" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet panic=-1 rdinit=/lab-init" \
 		-serial "file:$log" "${args[@]}" </dev/null >"$log.qemu" 2>&1 &
