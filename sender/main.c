@@ -12,6 +12,7 @@
 #include "choose.h"
 #include "clock.h"
 #include "converge.h"
+#include "estimate.h"
 #include "facts.h"
 #include "final.h"
 #include "govern.h"
@@ -139,8 +140,9 @@ static int prepare(struct move *m, struct err *e)
 	return r;
 }
 
-static int send_all(struct move *m, struct freeze_report *report, struct err *e)
+static int send_all(struct move *m, void *arg, struct err *e)
 {
+	struct freeze_report *report = arg;
 	struct transfer t;
 	bool final = m->o->once || m->o->final;
 	int r = 0;
@@ -161,7 +163,8 @@ static int send_all(struct move *m, struct freeze_report *report, struct err *e)
 }
 
 /* All of it within the bounds that were asked for. */
-static int send_governed(struct move *m, struct freeze_report *report, struct err *e)
+static int governed(struct move *m, int (*work)(struct move *m, void *arg, struct err *e),
+		    void *arg, struct err *e)
 {
 	scoped(govern_stopp) struct govern *g = NULL;
 	int r = govern_start(&m->o->bounds, m->o->limits_file, &m->limit, &m->ceiling, &g, e);
@@ -170,7 +173,7 @@ static int send_governed(struct move *m, struct freeze_report *report, struct er
 		return r;
 	m->govern = g;
 	atomic_store(&governor, g);
-	r = send_all(m, report, e);
+	r = work(m, arg, e);
 	atomic_store(&governor, NULL);
 	m->govern = NULL;
 	return r;
@@ -190,7 +193,7 @@ static int run_send(const struct sender_options *o)
 	catch_signals(o);
 	r = prepare(m, &e);
 	if (!r)
-		r = send_governed(m, &freeze, &e);
+		r = governed(m, send_all, &freeze, &e);
 	if (r && e.kind == ERR_NONE)
 		(void)err_set(&e, ERR_SYS, -r, "failed");
 	struct report report = { .m = m,
@@ -203,9 +206,36 @@ static int run_send(const struct sender_options *o)
 	return err_exit_code(&e);
 }
 
+static int make_estimate(struct move *m, void *arg, struct err *e)
+{
+	return estimate_make(m, arg, e);
+}
+
+static int run_estimate(const struct sender_options *o)
+{
+	static struct estimate x;
+	struct err e = { 0 };
+	int r;
+
+	scoped(move_freep) struct move *m = calloc(1, sizeof *m);
+	if (!m)
+		return 1;
+	m->o = o;
+	catch_signals(o);
+	r = prepare(m, &e);
+	if (!r)
+		r = governed(m, make_estimate, &x, &e);
+	if (r && e.kind == ERR_NONE)
+		(void)err_set(&e, ERR_SYS, -r, "failed");
+	if (r)
+		report_error(&e);
+	estimate_print(m, &x, &e);
+	return err_exit_code(&e);
+}
+
 static int not_here(const char *command)
 {
-	log_error("%s: not in this version; check, push and sync are", command);
+	log_error("%s: not in this version; check, estimate, push and sync are", command);
 	return 1;
 }
 
@@ -234,7 +264,7 @@ int main(int argc, char **argv)
 	case CMD_SYNC:
 		return run_send(&o);
 	case CMD_ESTIMATE:
-		return not_here("estimate");
+		return run_estimate(&o);
 	case CMD_STAGE:
 	case CMD_NONE:
 		break;

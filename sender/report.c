@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "report.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +147,20 @@ static json_t *freeze_json(const struct freeze_report *f)
 	return list;
 }
 
+void report_put_result(json_t *o, const struct err *e)
+{
+	json_t *j;
+
+	set(o, "result", json_string(result_word(e)));
+	if (e->kind == ERR_NONE)
+		return;
+	j = json_object();
+	set(j, "kind", json_string(err_kind_word(e->kind)));
+	set(j, "name", e->name ? json_string(e->name) : json_null());
+	set(j, "text", json_string(e->text));
+	set(o, "error", j);
+}
+
 static void print_json(const struct report *r, const struct err *e)
 {
 	const struct move *m = r->m;
@@ -157,15 +170,7 @@ static void print_json(const struct report *r, const struct err *e)
 
 	for (unsigned i = 0; i < m->n_disks; i++)
 		source += source_info(m->disks[i].source)->size;
-	set(o, "result", json_string(result_word(e)));
-	if (e->kind != ERR_NONE) {
-		json_t *j = json_object();
-
-		set(j, "kind", json_string(err_kind_word(e->kind)));
-		set(j, "name", e->name ? json_string(e->name) : json_null());
-		set(j, "text", json_string(e->text));
-		set(o, "error", j);
-	}
+	report_put_result(o, e);
 	set_number(o, "rounds", m->rounds);
 	set(o, "rounds_list", rounds_json(&m->log));
 	set(o, "converged", m->log.stopped ? json_string(m->log.stopped) : json_null());

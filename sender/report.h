@@ -5,6 +5,8 @@
 #ifndef SENDER_REPORT_H
 #define SENDER_REPORT_H
 
+#include <jansson.h>
+
 #include "freeze.h"
 #include "move.h"
 
@@ -15,6 +17,8 @@ struct report {
 	bool final;
 };
 
+/* "result" and, when it is not done, "error". */
+void report_put_result(json_t *o, const struct err *e);
 /* To standard output. ${e} with kind ERR_NONE: done. */
 void report_print(const struct report *r, const struct err *e);
 /* One line for a person: "transit-send: refused (too-small): ...". Standard error. */

@@ -74,6 +74,15 @@ static bool hashes_late(const struct move *m)
 	return m->o->digest == DIGEST_CHOICE_FAST && !(m->o->until_converged && m->o->final);
 }
 
+static unsigned hash_threads(const struct move *m)
+{
+	unsigned n = atomic_load(&m->connections);
+
+	if (!n)
+		n = m->o->connections ? m->o->connections : CONNECTIONS_MAX;
+	return sample_threads(n);
+}
+
 void rounds_predict(const struct move *m, struct prediction *ret)
 {
 	struct measured known = m->store->measured;
@@ -87,7 +96,7 @@ void rounds_predict(const struct move *m, struct prediction *ret)
 	predict_inputs(&known, wall_ms(), freezes(m), blocks, limit_rate(&m->limit), &in);
 	if (hashes_late(m)) {
 		in.hash_bytes = in.read_bytes;
-		in.hash_rate = sample_hash_rate(m);
+		in.hash_rate = sample_hash_rate(hash_threads(m));
 	}
 	predict_downtime(&in, ret);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,8 +25,8 @@ struct sampler {
 	uint8_t *plain, *packed;
 	uint64_t read_bytes, read_ns; /* without the first block of each piece: no seek in them */
 	uint64_t bytes, compare_ns;
-	uint64_t pack_ns[CODEC_LAST + 1];
-	double sum[CODEC_LAST + 1], squares[CODEC_LAST + 1]; /* of blocks' shares */
+	uint64_t pack_ns[PACE_STEPS];
+	double sum[PACE_STEPS], squares[PACE_STEPS]; /* of blocks' shares */
 };
 
 static uint64_t next_random(struct sampler *s)
@@ -106,11 +107,12 @@ static int pack_block(struct sampler *s, const uint8_t *p, size_t len, struct er
 	if (digest_of(s->digest, p, len, digest))
 		return err_set(e, ERR_SYS, EIO, "SHA-256");
 	sha = clock_ns() - began;
-	for (int c = 0; c <= CODEC_LAST; c++) {
+	for (unsigned c = 0; c < s->out->n_steps; c++) {
+		const struct pace_step *step = &s->out->steps[c];
 		size_t out = len;
 
 		began = clock_ns();
-		(void)codec_encode(s->codec, (enum codec)c, s->m->o->codec_level, p, len, s->packed,
+		(void)codec_encode(s->codec, step->codec, step->level, p, len, s->packed,
 				   s->o->block_size, &out);
 		s->pack_ns[c] += clock_ns() - began + sha;
 		/* header, digest and TLS records ride with it */
@@ -199,7 +201,7 @@ static void sum_up(struct sampler *s)
 
 	out->read_rate = s->read_ns ? (double)s->read_bytes / since_s(s->read_ns) : 0;
 	out->compare_rate = s->compare_ns ? bytes / since_s(s->compare_ns) : 0;
-	for (int c = 0; c <= CODEC_LAST; c++) {
+	for (unsigned c = 0; c < out->n_steps; c++) {
 		double mean = s->sum[c] / n, var = s->squares[c] / n - mean * mean;
 
 		out->codec[c].share = mean;
@@ -236,12 +238,33 @@ static int sampler_begin(struct sampler *s, struct err *e)
 	return r;
 }
 
+static void allowed_steps(const struct sender_options *o, struct sample *ret)
+{
+	ret->n_steps = 1;
+	switch (o->codec) {
+	case CODEC_CHOICE_AUTO:
+		memcpy(ret->steps, pace_steps, sizeof pace_steps);
+		ret->n_steps = PACE_STEPS;
+		return;
+	case CODEC_CHOICE_RAW:
+		ret->steps[0] = (struct pace_step){ CODEC_RAW, 0 };
+		return;
+	case CODEC_CHOICE_LZ4:
+		ret->steps[0] = (struct pace_step){ CODEC_LZ4, 1 };
+		return;
+	case CODEC_CHOICE_ZSTD:
+		ret->steps[0] = (struct pace_step){ CODEC_ZSTD, o->codec_level };
+		return;
+	}
+}
+
 int sample_source(struct move *m, const struct sample_options *o, struct sample *ret, struct err *e)
 {
 	struct sampler s = { .m = m, .o = o, .out = ret, .random = o->seed };
 	int r;
 
 	*ret = (struct sample){ 0 };
+	allowed_steps(m->o, ret);
 	r = sampler_begin(&s, e);
 	if (!r)
 		r = look_at_all(&s, e);
@@ -264,12 +287,17 @@ double sample_read_rate(struct move *m)
 	return 1 / (1 / s.read_rate + 1 / s.compare_rate);
 }
 
-double sample_hash_rate(const struct move *m)
+unsigned sample_threads(unsigned connections)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cores > 0 && (unsigned long)cores < connections ? (unsigned)cores : connections;
+}
+
+double sample_hash_rate(unsigned threads)
 {
 	scoped(digest_freep) struct digest_ctx *digest = digest_new();
 	scoped(freep) uint8_t *p = calloc(4, PIECE_BYTES);
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned threads = m->o->connections ? m->o->connections : CONNECTIONS_MAX;
 	uint8_t out[DIGEST_LEN];
 	uint64_t began;
 
@@ -278,7 +306,5 @@ double sample_hash_rate(const struct move *m)
 	began = clock_ns();
 	if (digest_of(digest, p, 4 * PIECE_BYTES, out))
 		return 0;
-	if (cores > 0 && (unsigned long)cores < threads)
-		threads = (unsigned)cores;
 	return 4.0 * (double)PIECE_BYTES * threads / since_s(clock_ns() - began + 1);
 }

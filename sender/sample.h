@@ -15,6 +15,7 @@
 #include "codec.h"
 #include "extent.h"
 #include "move.h"
+#include "pace.h"
 
 #define SAMPLE_PIECES_MAX 256
 
@@ -36,7 +37,9 @@ struct sample {
 		double share; /* bytes on the wire for each used byte, zero blocks included */
 		double error; /* of that, the standard error */
 		double rate;  /* used bytes a second through compare, SHA-256 and this codec */
-	} codec[CODEC_LAST + 1];
+	} codec[PACE_STEPS];
+	struct pace_step steps[PACE_STEPS]; /* those that --codec allows */
+	unsigned n_steps;
 };
 
 /* What of a disk is neither a hole nor in its free_map, at most SAMPLE_RANGES_MAX ranges: what lies
@@ -49,7 +52,9 @@ int sample_source(struct move *m, const struct sample_options *o, struct sample 
 
 /* How fast a round that sends nothing goes by one thread; 0: it could not be found out. */
 double sample_read_rate(struct move *m);
-/* SHA-256 by as many threads as a round has, if there are processors for them; 0 as above. */
-double sample_hash_rate(const struct move *m);
+/* Threads of ${connections} that can work at once: no more than there are processors. */
+unsigned sample_threads(unsigned connections);
+/* SHA-256 by ${threads} at once; 0 as above. */
+double sample_hash_rate(unsigned threads);
 
 #endif

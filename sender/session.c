@@ -85,7 +85,8 @@ static int login(struct move *m, struct link *l, enum login_role role, uint64_t 
 	if (r < 0)
 		return r;
 	r = msg_welcome_decode(p, f.length, ret, e);
-	if (!r && (!ret->epoch || memcmp(ret->task, m->store->task, TASK_ID_LEN) != 0))
+	if (!r && ((!ret->epoch && role != LOGIN_PROBE) ||
+		   memcmp(ret->task, m->store->task, TASK_ID_LEN) != 0))
 		r = err_set(e, ERR_PEER, EPROTO, "welcome to another task, or without an epoch");
 	return r;
 }
@@ -220,6 +221,24 @@ int session_attach(struct move *m, const struct session *s, struct link **ret, s
 		r = err_set(e, ERR_PEER, EPROTO, "the session goes on as another one");
 	for (unsigned i = 0; !r && i < m->n_disks; i++)
 		r = session_open_disk(l, &m->disks[i], &opened, e);
+	if (r) {
+		link_close(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+int session_open_probe(struct move *m, struct link **ret, struct err *e)
+{
+	struct msg_welcome w = { 0 };
+	struct link *l = NULL;
+	int r = connect_link(m, &l, e);
+
+	if (!r && !m->store->paired)
+		r = pair(m, l, e);
+	if (!r)
+		r = login(m, l, LOGIN_PROBE, 0, &w, e);
 	if (r) {
 		link_close(l);
 		return r;

@@ -37,6 +37,8 @@ void session_close(struct session *s, bool polite);
 int session_attach(struct move *m, const struct session *s, struct link **ret, struct err *e);
 /* Another connection of the same session. */
 int session_open_data(struct move *m, const struct session *s, struct link **ret, struct err *e);
+/* A connection that measures the line (PROBE); pairs first when that was not done. */
+int session_open_probe(struct move *m, struct link **ret, struct err *e);
 int session_open_disk(struct link *l, const struct move_disk *d, struct msg_opened *ret,
 		      struct err *e);
 /* Asks what the receiver has of the disk, into its table. */
