@@ -36,10 +36,13 @@ struct govern {
 	struct stamp stamp;
 	bool gone; /* that was said */
 	int wakefd;
-	atomic_bool stop, hold, reread;
+	atomic_bool stop, hold;
 	pthread_t thread;
 	bool started;
 };
+
+/* Set by a signal handler, which must not follow a pointer that a run's end frees. */
+static atomic_bool reread;
 
 /* ---- nice and I/O class, of each thread: Linux has them per thread, not per process ---- */
 
@@ -157,7 +160,7 @@ static bool is_same(const struct stamp *a, const struct stamp *b)
 
 static void look_at_file(struct govern *g)
 {
-	bool asked = atomic_exchange(&g->reread, false);
+	bool asked = atomic_exchange(&reread, false);
 	struct bounds b = BOUNDS_NONE;
 	struct stamp stamp;
 	struct err e = { 0 };
@@ -246,23 +249,17 @@ int govern_start(const struct bounds *options, const char *path, struct limit *l
 	return 0;
 }
 
-static void wake(const struct govern *g)
+void govern_stop(struct govern *g)
 {
 	uint64_t one = 1;
 
-	if (write(g->wakefd, &one, sizeof one) < 0)
-		return; /* full: it is awake already */
-}
-
-void govern_stop(struct govern *g)
-{
 	if (!g)
 		return;
 	atomic_store(&g->stop, true);
-	if (g->started) {
-		wake(g);
+	if (g->started && write(g->wakefd, &one, sizeof one) < 0)
+		log_debug("govern", "wake: %s", strerror(errno)); /* a second later, then */
+	if (g->started)
 		(void)pthread_join(g->thread, NULL);
-	}
 	if (g->wakefd > 0)
 		(void)close(g->wakefd);
 	free(g);
@@ -274,11 +271,7 @@ void govern_hold(struct govern *g, bool hold)
 		atomic_store(&g->hold, hold);
 }
 
-void govern_reread(struct govern *g)
+void govern_reread(void)
 {
-	int saved = errno; /* of what the signal interrupted */
-
-	atomic_store(&g->reread, true);
-	wake(g);
-	errno = saved;
+	atomic_store(&reread, true);
 }

@@ -2,9 +2,9 @@
 /*
  * govern.h - a thread that keeps a run within its bounds while they change
  *
- * Does    once a second, and at once after govern_reread(): looks whether the file of --limits is
- *         another one (inode, size, time of change), reads it, and sets rate, CPU ceiling, and
- *         nice and I/O class of all threads. The rate also follows the time of day.
+ * Does    once a second: looks whether the file of --limits is another one (inode, size, time of
+ *         change), or govern_reread() was called; reads it, and sets rate, CPU ceiling, and nice
+ *         and I/O class of all threads. The rate also follows the time of day.
  * Rule    a file that is wrong, or gone, changes nothing; that is said once. Each change is one
  *         line in the log.
  * Threads govern_reread() may be called by a signal handler.
@@ -29,7 +29,7 @@ static inline void govern_stopp(struct govern **g)
 }
 /* While true nothing is read, changed or logged: the files may lie on a frozen file system. */
 void govern_hold(struct govern *g, bool hold);
-/* Look at the file now, changed or not. */
-void govern_reread(struct govern *g);
+/* The file is to be read again, changed or not. */
+void govern_reread(void);
 
 #endif

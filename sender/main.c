@@ -29,16 +29,10 @@ static void on_signal(int sig)
 	atomic_store(&stop_flag, true);
 }
 
-/* The governor of this run, while it runs. */
-static _Atomic(struct govern *) governor;
-
 static void on_hangup(int sig)
 {
-	struct govern *g = atomic_load(&governor);
-
 	(void)sig;
-	if (g)
-		govern_reread(g);
+	govern_reread();
 }
 
 static void catch_signals(const struct sender_options *o)
@@ -172,9 +166,7 @@ static int governed(struct move *m, int (*work)(struct move *m, void *arg, struc
 	if (r)
 		return r;
 	m->govern = g;
-	atomic_store(&governor, g);
 	r = work(m, arg, e);
-	atomic_store(&governor, NULL);
 	m->govern = NULL;
 	return r;
 }

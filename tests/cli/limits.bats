@@ -87,11 +87,13 @@ logged() { grep -qF "$1" "$WORK/err"; }
 	printf 'limit = 4M\nspeed = 9M\n' >"$WORK/limits"
 	wait_until 10 logged "line 2: unknown key 'speed'"
 	is_within 5 4194304 "$(rate_over 4)"
+	# the signal asks for another look at what has not changed
+	kill -HUP "$SENDER_PID"
+	wait_until 10 eval '(($(grep -c "unknown key" "$WORK/err") == 2))'
 
-	# another file in its place, and the signal for those who do not want to wait
+	# another file in its place
 	printf 'limit = 2M\nnice = 9\n' >"$WORK/limits.new"
 	mv "$WORK/limits.new" "$WORK/limits"
-	kill -HUP "$SENDER_PID"
 	wait_until 10 logged 'nice: 9 from now on'
 	logged 'limit: 2097152 bytes/s from now on'
 	is_within 5 2097152 "$(rate_over 5)"
