@@ -423,9 +423,10 @@ static void tell_progress(struct writer_role *w)
 		 pending = writer_pending_bytes(w->writer);
 	struct ipc_msg m;
 
-	if (now - w->progress_ms < PROGRESS_EVERY_MS ||
-	    (claimed == w->told_claimed && written == w->told_written &&
-	     pending == w->told_pending))
+	if (claimed == w->told_claimed && written == w->told_written && pending == w->told_pending)
+		return;
+	/* The keeper begins a verification when the last claim is told: that one does not wait. */
+	if (pending && now - w->progress_ms < PROGRESS_EVERY_MS)
 		return;
 	ipc_init(&m, IPC_WRITER_PROGRESS);
 	m.disk = w->disk;

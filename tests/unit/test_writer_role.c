@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -533,6 +534,28 @@ static void a_conn_that_dies_loses_nothing_it_had_put(void **state)
 	end_peer(&b);
 }
 
+/* A verification begins when the keeper has heard of the last claim: who waits here, waits always.
+ */
+static void what_became_durable_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct peer p = ready(f);
+	struct timespec from, to;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &from);
+	for (uint32_t i = 0; i < 20; i++) {
+		put(&p, i, 0x50, 0);
+		flush(&p);
+		do
+			(void)next(f->keeper, &f->got);
+		while (f->got.type != IPC_WRITER_PROGRESS || f->got.a < i + 1);
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &to);
+	/* one after another at a quarter of a second each would need five */
+	assert_true(to.tv_sec - from.tv_sec < 4);
+	end_peer(&p);
+}
+
 static void a_conn_that_never_listens_delays_nobody(void **state)
 {
 	struct fixture *f = *state;
@@ -795,6 +818,7 @@ int main(void)
 		T(two_contents_of_one_generation_are_refused_and_others_unharmed),
 		T(a_newer_epoch_closes_the_channels_of_the_older_one),
 		T(a_conn_that_dies_loses_nothing_it_had_put),
+		T(what_became_durable_is_told_at_once),
 		T(a_conn_that_never_listens_delays_nobody),
 		T(a_write_error_fails_the_disk_for_all),
 		T(a_flush_error_is_never_said_durable),
