@@ -288,6 +288,20 @@ port_of() { sed -n "s/^$1:\([0-9]*\)\$/\1/p" "$STATE/listen"; }
 	same_content "$WORK/source" "$WORK/target"
 }
 
+@test "BBR is asked for where the kernel has it, whatever the machine's choice is" {
+	lay_cable
+	ip -n "$SOURCE_NS" addr add 10.99.0.1/24 dev cable0
+	ip -n "$TARGET_NS" addr add 10.99.0.2/24 dev cable1
+	start_receiver_there --listen 10.99.0.2:0
+	pair 0 --address "10.99.0.2:$(port_of '10\.99\.0\.2')"
+	local expected=reno
+	grep -qw bbr /proc/sys/net/ipv4/tcp_available_congestion_control && expected=bbr
+	ip netns exec "$SOURCE_NS" sysctl -qw net.ipv4.tcp_congestion_control=reno || skip "needs to set a sysctl"
+	push_there --retry 0 --json >"$WORK/out"
+	[[ $(jq -r .congestion "$WORK/out") == "$expected" ]]
+	[[ $(jq -r .proxy "$WORK/out") == null ]]
+}
+
 conn_ended() { grep -qE 'conn=[0-9]+ .* end=3 ' "$WORK/receiverd.log"; }
 no_conn_left() { ! ps -o args= --ppid "$RECEIVER_PID" | grep -q 'conn [0-9]'; }
 
