@@ -129,7 +129,8 @@ cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$SENDER_PID/sta
 	c=$(($(cpu_ticks) - c0))
 	percent=$((c * 1000000000 / ($(date +%s%N) - t0)))
 	echo "# $percent % where 20 were allowed" >&3
-	((percent <= 22 && percent >= 12))
+	# the lower bound is for a machine that gives us less than we may take
+	((percent <= 22 && percent >= 5))
 	kill -0 "$SENDER_PID"
 }
 
