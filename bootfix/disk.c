@@ -3,8 +3,8 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "fs_size.h"
-#include "le.h"
 
 #include <blkid/blkid.h>
 #include <ctype.h>

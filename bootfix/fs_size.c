@@ -2,8 +2,8 @@
 #include "fs_size.h"
 
 #include "base/bytes.h"
+#include "base/le.h"
 #include "disk.h"
-#include "le.h"
 
 #include <string.h>
 

@@ -18,6 +18,7 @@
 #include "progress.h"
 #include "report.h"
 #include "route.h"
+#include "usage_round.h"
 
 static const char *const level_words[] = { "ok", "warning", "critical" };
 
@@ -111,6 +112,49 @@ static void disks_readable(struct move *m, struct finding *f)
 		return;
 	}
 	finding_ok(f, "the beginning of each disk can be read");
+}
+
+static void add_doubts(const struct move_disk *d, char *text, size_t room)
+{
+	const struct usage_part *p;
+
+	for (unsigned at = 0; (p = usage_round_doubt(d, &at));) {
+		size_t len = strlen(text);
+
+		(void)snprintf(text + len, room - len, "%s%s of disk %u: %s", len ? "; " : "",
+			       p->name, d->n, p->why);
+	}
+}
+
+/* A look as a live round would take it: what is free now may not be so later. */
+static void used_blocks(struct move *m, struct finding *f)
+{
+	struct usage_context c = { .phase = USAGE_LIVE, .grain = USAGE_GRAIN };
+	uint64_t size = 0, unused = 0;
+	char doubt[300] = "", a[32], b[32];
+
+	if (no_disks(m, f))
+		return;
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		struct move_disk *d = &m->disks[i];
+		struct err e = { 0 };
+
+		size += source_info(d->source)->size;
+		if (usage_round_disk(d, &c, &e))
+			continue;
+		unused += extent_set_total(d->free_map);
+		add_doubts(d, doubt, sizeof doubt);
+	}
+	(void)progress_bytes(a, sizeof a, unused);
+	(void)progress_bytes(b, sizeof b, size);
+	if (doubt[0])
+		finding_bad(f, CHECK_WARNING,
+			    "nothing is lost: what cannot be proved free is sent as it is; repair "
+			    "the file system to send less",
+			    "%s of %s are free and need not be sent; not all is known: %s", a, b,
+			    doubt);
+	else
+		finding_ok(f, "%s of %s are free and need not be sent", a, b);
 }
 
 /* ---- the invite ---- */
@@ -277,6 +321,7 @@ static const struct check run_checks[] = {
 	{ "disks-found", disks_found },
 	{ "disks-identified", disks_identified },
 	{ "disks-readable", disks_readable },
+	{ "used-blocks", used_blocks },
 	{ "invite", invite_valid },
 	{ "target-size", target_size },
 	{ "sector-size", sector_size },
@@ -314,7 +359,24 @@ static void one(struct move *m, const struct check *c, struct tally *t)
 	(void)json_array_append_new(t->list, o);
 }
 
-static void print_tally(const struct tally *t)
+/* Of each disk its parts, with what a round would leave out. */
+static json_t *used_json(const struct move *m)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		json_t *o = json_object();
+
+		(void)json_object_set_new(o, "n", json_integer(m->disks[i].n));
+		(void)json_object_set_new(o, "source",
+					  json_string(source_info(m->disks[i].source)->path));
+		(void)json_object_set_new(o, "parts", report_parts(usage_round_look(&m->disks[i])));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static void print_tally(const struct move *m, const struct tally *t)
 {
 	if (!t->list) {
 		(void)printf("%u critical, %u warnings\n", t->n[CHECK_CRITICAL],
@@ -325,6 +387,7 @@ static void print_tally(const struct tally *t)
 	(void)json_object_set_new(o, "critical", json_integer(t->n[CHECK_CRITICAL]));
 	(void)json_object_set_new(o, "warnings", json_integer(t->n[CHECK_WARNING]));
 	(void)json_object_set(o, "checks", t->list);
+	(void)json_object_set_new(o, "disks", used_json(m));
 	(void)json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	(void)fputc('\n', stdout);
 	json_decref(o);
@@ -357,10 +420,12 @@ int checks_run(const struct sender_options *o)
 		one(m, c, &t);
 	for (const struct check *c = host_checks; c->id; c++)
 		one(m, c, &t);
-	print_tally(&t);
+	print_tally(m, &t);
 	json_decref(t.list);
-	for (unsigned i = 0; i < m->n_disks; i++)
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		usage_round_free(&m->disks[i]);
 		source_close(m->disks[i].source);
+	}
 	invite_wipe(&m->invite);
 	proxy_wipe(&m->proxy);
 	return t.n[CHECK_CRITICAL] ? 4 : 0;

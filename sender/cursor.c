@@ -90,11 +90,13 @@ static int ask_range(struct cursor *c, unsigned n, struct err *e)
 	s[1] = look(d->same_map, &l->same_at, off, size);
 	if (hole.in && whole_blocks(c, hole, size) > l->block) {
 		l->range_kind = PIECE_ZERO;
+		l->range_free = false;
 		l->range_end = whole_blocks(c, hole, size);
 		return 0;
 	}
 	if (s[0].in && whole_blocks(c, s[0], size) > l->block) {
 		l->range_kind = PIECE_ZERO;
+		l->range_free = true;
 		l->range_end = whole_blocks(c, s[0], size);
 		return 0;
 	}
@@ -117,6 +119,18 @@ static int ask_range(struct cursor *c, unsigned n, struct err *e)
 	return 0;
 }
 
+static void count_unread(struct cursor *c, unsigned n, const struct piece *p)
+{
+	struct disk_gauge *g = &c->m->gauge.disk[n];
+	uint64_t off = p->block * c->block_size, len = p->count * c->block_size;
+	uint64_t size = source_info(c->m->disks[n].source)->size;
+
+	if (len > size - off)
+		len = size - off;
+	if (p->kind == PIECE_ZERO)
+		atomic_fetch_add(c->lanes[n].range_free ? &g->free_bytes : &g->hole_bytes, len);
+}
+
 /* The next piece of lane ${n}; there is one. */
 static int cut_piece(struct cursor *c, unsigned n, struct piece *ret, struct err *e)
 {
@@ -132,6 +146,7 @@ static int cut_piece(struct cursor *c, unsigned n, struct piece *ret, struct err
 			       .block = l->block,
 			       .count = count < most ? count : most,
 			       .kind = l->range_kind };
+	count_unread(c, n, ret);
 	l->block += ret->count;
 	return 0;
 }

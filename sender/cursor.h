@@ -46,6 +46,7 @@ struct lane {
 	/* What lies from ${block} on, up to ${range_end} (in blocks). */
 	enum piece_kind range_kind;
 	uint64_t range_end;
+	bool range_free; /* of PIECE_ZERO: no hole */
 	/* Asked once for each range: the answer takes the kernel a walk over the whole of it. */
 	bool hole;
 	uint64_t hole_end;       /* bytes */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -28,6 +31,7 @@ struct freeze {
 	struct move *m;
 	struct shared *shared;
 	int fds[FREEZE_MAX];
+	dev_t devs[FREEZE_MAX]; /* what lies there; 0 when that was not found at its mount point */
 	unsigned n;
 	pid_t watcher;
 	int pipe_fd; /* closing it tells the watcher to thaw */
@@ -157,6 +161,17 @@ static void freeze_one(struct freeze *f, unsigned i, struct freeze_point *p)
 	f->shared->frozen[i] = 0;
 }
 
+/* Another mount may cover the point; btrfs has device numbers of its own. */
+static bool lies_at(int fd, dev_t dev)
+{
+	struct stat st;
+	struct statfs fs;
+
+	if (fd < 0 || fstat(fd, &st) || fstatfs(fd, &fs))
+		return false;
+	return st.st_dev == dev || fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
 static void open_points(struct freeze *f, const struct mounted *v, unsigned n,
 			struct freeze_report *report)
 {
@@ -166,7 +181,9 @@ static void open_points(struct freeze *f, const struct mounted *v, unsigned n,
 
 		(void)snprintf(p->point, sizeof p->point, "%s", m->point);
 		(void)snprintf(p->type, sizeof p->type, "%s", m->type);
-		f->fds[f->n++] = open(m->point, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+		f->fds[f->n] = open(m->point, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
+		f->devs[f->n] = lies_at(f->fds[f->n], m->dev) ? m->dev : 0;
+		f->n++;
 	}
 }
 
@@ -233,6 +250,15 @@ int freeze_begin(struct move *m, struct freeze **ret, struct freeze_report *repo
 	}
 	*ret = f;
 	return 0;
+}
+
+bool freeze_holds(const struct freeze *f, dev_t dev)
+{
+	for (unsigned i = 0; dev && i < f->n; i++) {
+		if (f->devs[i] == dev && f->shared->frozen[i])
+			return true;
+	}
+	return false;
 }
 
 bool freeze_is_over(struct freeze *f)

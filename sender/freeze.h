@@ -31,6 +31,8 @@ struct freeze;
 
 /* Freezes what can be frozen; what cannot is in the report, and was synced. */
 int freeze_begin(struct move *m, struct freeze **ret, struct freeze_report *report, struct err *e);
+/* True while the file system on this device is frozen by us. */
+bool freeze_holds(const struct freeze *f, dev_t dev);
 /* True once the time limit has thawed: what is read from then on is of no use. */
 bool freeze_is_over(struct freeze *f);
 /* Thaws. Fails (ERR_SYS) when the time limit thawed before: what was read since may

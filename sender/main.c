@@ -20,6 +20,7 @@
 #include "route.h"
 #include "trace.h"
 #include "transfer.h"
+#include "usage_round.h"
 
 static atomic_bool stop_flag;
 
@@ -57,6 +58,7 @@ static void free_set(struct extent_set *s)
 static void move_free(struct move *m)
 {
 	for (unsigned i = 0; i < m->n_disks; i++) {
+		usage_round_free(&m->disks[i]);
 		free_set(m->disks[i].free_map);
 		free_set(m->disks[i].same_map);
 		table_close(m->disks[i].table);
@@ -145,10 +147,12 @@ static int send_all(struct move *m, void *arg, struct err *e)
 	/* With one round there is nothing to compare. */
 	if (m->o->once || m->o->until_converged)
 		trace_open(m);
+	t.live = true;
 	if (m->o->until_converged)
 		r = converge_run(&t, e);
 	else if (!m->o->final)
 		r = transfer_measured_round(&t, e);
+	t.live = false;
 	if (!r && final)
 		r = final_run(&t, report, e);
 	trace_close(m);
@@ -192,6 +196,7 @@ static int run_send(const struct sender_options *o)
 				 .freeze = freeze.n ? &freeze : NULL,
 				 .seconds = (double)(clock_ms() - began) / 1000.0,
 				 .final = o->once || o->final };
+	usage_round_warn(m);
 	if (r)
 		report_error(&e);
 	report_print(&report, &e);
@@ -200,7 +205,11 @@ static int run_send(const struct sender_options *o)
 
 static int make_estimate(struct move *m, void *arg, struct err *e)
 {
-	return estimate_make(m, arg, e);
+	/* What the first round would leave out. */
+	struct usage_context c = { .phase = USAGE_LIVE, .grain = USAGE_GRAIN };
+	int r = usage_round_begin(m, &c, e);
+
+	return r ? r : estimate_make(m, arg, e);
 }
 
 static int run_estimate(const struct sender_options *o)

@@ -25,7 +25,9 @@ struct disk_gauge {
 	_Atomic uint64_t durable; /* bytes of this round that the receiver calls durable */
 	/* Of all rounds of this run: what was sent, and what needed no sending. */
 	_Atomic uint64_t data_blocks, zero_blocks;
-	_Atomic uint64_t unchanged_blocks; /* of the last round */
+	/* Of the last round: blocks that were as the receiver had them, bytes that were not read.
+	 */
+	_Atomic uint64_t unchanged_blocks, hole_bytes, free_bytes;
 };
 
 struct gauge {
@@ -58,6 +60,8 @@ struct move_disk {
 	struct extent_set *free_map; /* nobody's: as good as a hole */
 	struct extent_set *same_map; /* not written since the last round began to read it */
 	struct tracking tracking;
+	struct disk_usage *usage; /* how free_map was made: usage_round.c */
+	bool provisional;  /* free_map was good for a live round only: nothing is sealed from it */
 	uint64_t stamp[4]; /* of an image file when its last round began */
 	bool stamped;
 	uint8_t list_digest[DIGEST_LEN]; /* of the last seal */

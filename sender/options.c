@@ -53,6 +53,7 @@ static const char help_text[] =
     "                     the last one (default 16M)\n"
     "  --seconds N        estimate: how long the line is measured, 1 to 60 (default 5)\n"
     "  --seed N           estimate: the same blocks of the source are looked at again\n"
+    "  --all-blocks       send free space too, as it is\n"
     "  --json             facts as JSON on standard output\n"
     "  --quiet            no progress\n"
     "  --help, --version\n"
@@ -264,6 +265,7 @@ enum {
 	OPT_CONVERGED_BELOW,
 	OPT_SECONDS,
 	OPT_SEED,
+	OPT_ALL_BLOCKS,
 	OPT_JSON,
 	OPT_QUIET,
 	OPT_HELP,
@@ -299,6 +301,7 @@ static const struct option long_options[] = {
 	{ "converged-below", required_argument, NULL, OPT_CONVERGED_BELOW },
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
 	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "all-blocks", no_argument, NULL, OPT_ALL_BLOCKS },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -320,6 +323,9 @@ static void set_flag(struct sender_options *o, int opt)
 		break;
 	case OPT_UNTIL_CONVERGED:
 		o->until_converged = true;
+		break;
+	case OPT_ALL_BLOCKS:
+		o->all_blocks = true;
 		break;
 	case OPT_JSON:
 		o->json = true;

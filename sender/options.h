@@ -55,6 +55,7 @@ struct sender_options {
 	unsigned max_downtime_s;  /* 0: any */
 	unsigned probe_s;         /* estimate: how long the line is measured */
 	uint64_t seed;            /* estimate: of the sample; 0: another each time */
+	bool all_blocks;          /* leave no free space out */
 	bool quiet;
 	enum codec_choice codec;
 	int codec_level; /* of zstd */

@@ -83,10 +83,37 @@ static void sample_rate(struct progress *p, uint64_t now, uint64_t done)
 	p->rate_bytes = done;
 }
 
+/* Free space and holes cost no time: what is known to come of them is not waited for. */
+static uint64_t free_ahead(const struct move *m)
+{
+	uint64_t ahead = 0;
+
+	for (unsigned d = 0; d < m->n_disks; d++) {
+		const struct extent_set *s = m->disks[d].free_map;
+		uint64_t all = s ? extent_set_total(s) : 0;
+		uint64_t gone = atomic_load(&m->gauge.disk[d].free_bytes);
+
+		ahead += all > gone ? all - gone : 0;
+	}
+	return ahead;
+}
+
+static uint64_t without_skipped(const struct move *m, uint64_t done)
+{
+	uint64_t skipped = 0;
+
+	for (unsigned d = 0; d < m->n_disks; d++)
+		skipped += atomic_load(&m->gauge.disk[d].free_bytes) +
+			   atomic_load(&m->gauge.disk[d].hole_bytes);
+	return done > skipped ? done - skipped : 0;
+}
+
 static const char *eta(const struct progress *p, char *buf, size_t room, uint64_t done,
 		       uint64_t total)
 {
-	uint64_t left = total > done ? total - done : 0;
+	uint64_t ahead = free_ahead(p->m), left = total > done ? total - done : 0;
+
+	left = left > ahead ? left - ahead : 0;
 
 	if (p->rate < 1)
 		return "-";
@@ -136,7 +163,7 @@ void progress_tick(void *arg)
 	if (p->quiet)
 		return;
 	totals(p->m, &done, &total);
-	sample_rate(p, now, done);
+	sample_rate(p, now, without_skipped(p->m, done));
 	if (now - p->shown_ms < (p->terminal ? DRAW_MS : LINE_MS))
 		return;
 	p->shown_ms = now;
@@ -155,7 +182,7 @@ void progress_end(struct progress *p)
 	totals(p->m, &done, &total);
 	/* At the end the mean says more than the last second. */
 	if (ms)
-		p->rate = (double)done * 1000.0 / (double)ms;
+		p->rate = (double)without_skipped(p->m, done) * 1000.0 / (double)ms;
 	if (p->terminal)
 		draw(p, done, total);
 	else

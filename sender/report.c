@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "progress.h"
+#include "usage_round.h"
 
 static const char *result_word(const struct err *e)
 {
@@ -42,6 +43,35 @@ static void set_hex(json_t *o, const char *key, const uint8_t digest[static DIGE
 	set(o, key, json_string(hex));
 }
 
+static json_t *skipped_json(uint64_t holes, uint64_t unused)
+{
+	json_t *o = json_object();
+
+	set_number(o, "hole", holes);
+	set_number(o, "free", unused);
+	return o;
+}
+
+json_t *report_parts(const struct usage *u)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; u && i < u->n_parts; i++) {
+		const struct usage_part *p = &u->parts[i];
+		json_t *o = json_object();
+
+		set(o, "name", json_string(p->name));
+		set(o, "type", p->type[0] ? json_string(p->type) : json_null());
+		set_number(o, "offset", p->off);
+		set_number(o, "size", p->size);
+		set_number(o, "free", p->free);
+		set(o, "map", json_string(usage_verdict_word(p->verdict)));
+		set(o, "why", p->why[0] ? json_string(p->why) : json_null());
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *disks_json(const struct move *m)
 {
 	json_t *list = json_array();
@@ -65,6 +95,9 @@ static json_t *disks_json(const struct move *m)
 		set(o, "tracked_bytes",
 		    d->tracking.traced ? json_integer((json_int_t)d->tracking.to_read)
 				       : json_null());
+		set(o, "bytes_skipped",
+		    skipped_json(atomic_load(&g->hole_bytes), atomic_load(&g->free_bytes)));
+		set(o, "parts", report_parts(usage_round_look(d)));
 		if (m->sealed)
 			set_hex(o, "list_sha256", d->list_digest);
 		(void)json_array_append_new(list, o);
@@ -165,11 +198,14 @@ static void print_json(const struct report *r, const struct err *e)
 {
 	const struct move *m = r->m;
 	char proxy[PROXY_TEXT_MAX];
-	uint64_t source = 0;
+	uint64_t source = 0, holes = 0, unused = 0;
 	json_t *o = json_object();
 
-	for (unsigned i = 0; i < m->n_disks; i++)
+	for (unsigned i = 0; i < m->n_disks; i++) {
 		source += source_info(m->disks[i].source)->size;
+		holes += atomic_load(&m->gauge.disk[i].hole_bytes);
+		unused += atomic_load(&m->gauge.disk[i].free_bytes);
+	}
 	report_put_result(o, e);
 	set_number(o, "rounds", m->rounds);
 	set(o, "rounds_list", rounds_json(&m->log));
@@ -178,6 +214,7 @@ static void print_json(const struct report *r, const struct err *e)
 		set(o, "downtime", downtime_json(m));
 	set(o, "disks", disks_json(m));
 	set_number(o, "bytes_source", source);
+	set(o, "bytes_skipped", skipped_json(holes, unused));
 	set_number(o, "bytes_read", atomic_load(&m->gauge.read));
 	set_number(o, "bytes_sent_plain", atomic_load(&m->gauge.plain));
 	set_number(o, "bytes_sent_twice", atomic_load(&m->gauge.twice));
@@ -201,6 +238,24 @@ static void print_json(const struct report *r, const struct err *e)
 	json_decref(o);
 }
 
+/* Free space arrives as zeros: that target and source differ there must be no surprise. */
+static void say_skipped(const struct move *m)
+{
+	char a[32], b[32];
+
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		uint64_t holes = atomic_load(&m->gauge.disk[i].hole_bytes);
+		uint64_t unused = atomic_load(&m->gauge.disk[i].free_bytes);
+
+		if (holes || unused)
+			(void)printf(
+			    "disk %u  not read: %s of holes, %s of free space (zero on the "
+			    "target)\n",
+			    m->disks[i].n, progress_bytes(a, sizeof a, holes),
+			    progress_bytes(b, sizeof b, unused));
+	}
+}
+
 static void print_text(const struct report *r)
 {
 	const struct move *m = r->m;
@@ -216,6 +271,7 @@ static void print_text(const struct report *r)
 			     (unsigned long long)atomic_load(&g->zero_blocks),
 			     (unsigned long long)atomic_load(&g->unchanged_blocks));
 	}
+	say_skipped(m);
 	(void)printf("%s on the wire in %s, %s read\n",
 		     progress_bytes(a, sizeof a, atomic_load(&m->gauge.wire)),
 		     progress_time(b, sizeof b, (uint64_t)(r->seconds + 0.5)),

@@ -9,6 +9,7 @@
 
 #include "freeze.h"
 #include "move.h"
+#include "usage.h"
 
 struct report {
 	const struct move *m;
@@ -21,6 +22,8 @@ struct report {
 void report_put_result(json_t *o, const struct err *e);
 /* To standard output. ${e} with kind ERR_NONE: done. */
 void report_print(const struct report *r, const struct err *e);
+/* A list with name, type, offset, size, free, map, why of each part; empty for NULL. */
+json_t *report_parts(const struct usage *u);
 /* One line for a person: "transit-send: refused (too-small): ...". Standard error. */
 void report_error(const struct err *e);
 

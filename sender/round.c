@@ -474,6 +474,8 @@ static void begin_disks(struct move *m)
 		m->disks[d].stamped = source_stamp(m->disks[d].source, m->disks[d].stamp);
 		atomic_store(&m->gauge.disk[d].durable, 0);
 		atomic_store(&m->gauge.disk[d].unchanged_blocks, 0);
+		atomic_store(&m->gauge.disk[d].hole_bytes, 0);
+		atomic_store(&m->gauge.disk[d].free_bytes, 0);
 	}
 }
 

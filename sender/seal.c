@@ -121,6 +121,14 @@ int seal_send(struct move *m, struct session *s, struct err *e)
 {
 	int r = 0;
 
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		if (m->disks[i].provisional)
+			return err_set(
+			    e, ERR_SYS, EINVAL,
+			    "disk %u: what was left out is not proved to be free; a final "
+			    "round has to come first",
+			    m->disks[i].n);
+	}
 	for (unsigned n = 0; n < DISKS_MAX; n++) {
 		bool ours = false;
 

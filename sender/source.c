@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/blktrace_api.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +250,36 @@ int source_extent(struct source *s, uint64_t off, bool *ret_hole, uint64_t *ret_
 	*ret_hole = hole;
 	*ret_end = (uint64_t)at < s->info.size ? (uint64_t)at : s->info.size;
 	return 0;
+}
+
+/* The kernel grants a lease for reading only while no file is open for writing; it is given back at
+ * once, so that nobody waits for it. */
+int source_has_writer(const struct source *s)
+{
+	if (s->info.kind != SOURCE_FILE)
+		return -ENOTSUP;
+	/* Whoever opens it in that moment makes the kernel tell us, by a signal that would end us.
+	 */
+	(void)signal(SIGIO, SIG_IGN);
+	if (fcntl(s->fd, F_SETLEASE, F_RDLCK))
+		return errno == EAGAIN ? 1 : -errno;
+	return fcntl(s->fd, F_SETLEASE, F_UNLCK) ? -errno : 0;
+}
+
+int source_claimed(const char *name, dev_t dev)
+{
+	char path[96] = "/dev/";
+	struct stat st;
+
+	/* "cciss!c0d0" lies in a folder. */
+	(void)snprintf(path + 5, sizeof path - 5, "%s", name);
+	for (char *p = path; (p = strchr(p, '!'));)
+		*p = '/';
+	scoped(close_fdp) int fd =
+	    open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return errno == EBUSY ? 1 : -errno;
+	return fstat(fd, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != dev ? -ENODEV : 0;
 }
 
 bool source_stamp(const struct source *s, uint64_t ret[static 4])

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "ioq.h"
@@ -64,6 +65,13 @@ void source_will_read(struct source *s, uint64_t off, size_t len);
 /* What lies at ${off}: *ret_hole and where that ends (at most the disk's end). A disk that knows
  * no holes is one range of data. */
 int source_extent(struct source *s, uint64_t off, bool *ret_hole, uint64_t *ret_end, struct err *e);
+
+/* Does anybody have the image file open for writing, another process or a loop device? 0: nobody,
+ * 1: somebody; a negative errno when it cannot be told, always so for a block device. */
+int source_has_writer(const struct source *s);
+/* Has anybody the block device ${name}, of this number, for himself: a mount in any namespace, a
+ * mapping, an array, swap? 0: nobody, 1: somebody, or a negative errno. */
+int source_claimed(const char *name, dev_t dev);
 
 /* A mark that changes when the content of an image file does (time of change, size). False for
  * block devices: nothing tells for sure. */

@@ -10,6 +10,7 @@
 #include "round.h"
 #include "seal.h"
 #include "trace.h"
+#include "usage_round.h"
 
 #define PAUSE_MIN_MS 500
 #define PAUSE_MAX_MS 10000
@@ -128,15 +129,13 @@ static int one_round(struct transfer *t, struct err *e)
 	return r;
 }
 
-int transfer_round(struct transfer *t, struct err *e)
+/* The maps as they are, until the round is through. */
+static int through(struct transfer *t, struct err *e)
 {
-	trace_round_begin(t->m->trace, t->silent);
 	for (;;) {
 		int r = one_round(t, e);
 
 		if (!r) {
-			trace_round_end(t->m->trace);
-			t->m->rounds++;
 			t->lost_ms = 0;
 			return 0;
 		}
@@ -144,6 +143,32 @@ int transfer_round(struct transfer *t, struct err *e)
 			return r;
 		err_clear(e);
 	}
+}
+
+int transfer_round(struct transfer *t, struct err *e)
+{
+	struct usage_context c = { .phase = t->live ? USAGE_LIVE : USAGE_FINAL,
+				   .frozen = t->frozen,
+				   .grain = USAGE_GRAIN };
+	int r;
+
+	/* In this order: what was left out as free is taken out of what nobody wrote to. */
+	trace_round_begin(t->m->trace, t->silent);
+	r = usage_round_begin(t->m, &c, e);
+	if (!r)
+		r = through(t, e);
+	for (unsigned tries = 0; !r; tries++) {
+		r = usage_round_again(t->m, &c, tries, e);
+		if (r <= 0)
+			break;
+		r = through(t, e);
+	}
+	usage_round_end(t->m, !r);
+	if (r)
+		return r;
+	trace_round_end(t->m->trace);
+	t->m->rounds++;
+	return 0;
 }
 
 int transfer_measured_round(struct transfer *t, struct err *e)

@@ -17,6 +17,7 @@ struct transfer {
 	struct session session;
 	bool open;
 	bool silent; /* nothing may be printed now: a frozen file system may hold the log */
+	bool live;   /* another round follows: maps of free space need not be proved */
 	struct freeze *frozen; /* borrowed; when its time is over, so is the round */
 	atomic_bool *stop;     /* that of the move, to end such a round; borrowed */
 	uint64_t lost_ms;      /* when the trouble began; 0: none */

@@ -13,6 +13,7 @@ unit(progress sender)
 unit(predict sender)
 unit(estimate sender)
 unit(facts sender)
+unit(usage sender)
 unit(sender_store sender)
 unit(sender_initramfs sender)
 unit(proxy sender)
@@ -23,6 +24,10 @@ unit(ceiling sender)
 unit(dirty sender)
 unit(trace_record sender)
 
+
+# What the sender calls free, for the tests that ask other tools the same.
+add_executable(free_ranges ${CMAKE_CURRENT_LIST_DIR}/support/free_ranges.c)
+target_link_libraries(free_ranges PRIVATE sender)
 if(TRANSIT_FUZZ)
   include(${CMAKE_CURRENT_LIST_DIR}/fuzz/sender.cmake)
 endif()

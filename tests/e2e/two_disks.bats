@@ -23,7 +23,7 @@ teardown() { transit_teardown; }
 }
 
 @test "bookworm-two-disks moved as disks 0 and 1 boots on virtio-blk with its data mounted" {
-	move_guest "$guest" 0
+	move_guest "$guest" 0 --all-blocks
 	boot_moved "$guest" virtio-blk
 	jq -e '.swaps | length == 1' "$WORK/probe.json"
 	jq -e '[.. | objects | select(.target? == "/srv/data")] | length == 1' "$WORK/probe.json"

@@ -14,9 +14,25 @@ move_setup() {
 	START_SECONDS=60
 }
 
-# move_guest DIR EXTRA_MIB: all disks of the guest to files of EXTRA_MIB more, verified and fixed.
+# sound_disk SOURCE TARGET: the same partitions, and each ext file system of the target is clean as it
+# was sent. Free space is zero there and need not be so on the source: the boots compare the files.
+sound_disk() {
+	local source=$1 target=$2 start checked=0
+	diff <(sfdisk -d "$source" | sed -n 's/^[^ ]* *: *start/start/p') \
+		<(sfdisk -d "$target" | sed -n 's/^[^ ]* *: *start/start/p')
+	while read -r start; do
+		[[ $(blkid -p -O "$((start * 512))" -o value -s TYPE "$target" || true) == ext* ]] || continue
+		e2fsck -fn "$target?offset=$((start * 512))"
+		checked=$((checked + 1))
+	done < <(sfdisk -d "$target" | sed -n 's/.*start= *\([0-9]*\),.*/\1/p')
+	((checked > 0))
+}
+
+# move_guest DIR EXTRA_MIB [OPTION...]: all disks of the guest to files of EXTRA_MIB more, verified and
+# fixed. OPTIONs are those of push; with --all-blocks both are compared byte by byte.
 move_guest() {
 	local dir=$1 extra=$2 count i
+	shift 2
 	local -a targets=() sources=()
 	count=$(guest_value "$dir" disks)
 	for ((i = 0; i < count; i++)); do
@@ -27,10 +43,14 @@ move_guest() {
 	guest_facts "$dir" >"$WORK/facts.json"
 	start_receiver "${targets[@]}"
 	pair "$(seq -s, 0 $((count - 1)))"
-	send push --invite "$WORK/invite" "${sources[@]}" --facts "$WORK/facts.json" --once --json >"$WORK/push.json"
+	send push --invite "$WORK/invite" "${sources[@]}" --facts "$WORK/facts.json" --once --json "$@" >"$WORK/push.json"
 	state_is verified
 	for ((i = 0; i < count; i++)); do
-		cmp -n "$(stat -c %s "$dir/disk$i.raw")" "$dir/disk$i.raw" "$WORK/disk$i.raw"
+		if [[ " $* " == *" --all-blocks "* ]]; then
+			cmp -n "$(stat -c %s "$dir/disk$i.raw")" "$dir/disk$i.raw" "$WORK/disk$i.raw"
+		else
+			sound_disk "$dir/disk$i.raw" "$WORK/disk$i.raw"
+		fi
 	done
 	ctl plan
 	ctl finalize

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* le.h - little-endian reads, for partition tables and superblocks */
-#ifndef BOOTFIX_LE_H
-#define BOOTFIX_LE_H
+#ifndef BASE_LE_H
+#define BASE_LE_H
 
 #include <stdint.h>
+
+static inline uint16_t get_le16(const uint8_t *p)
+{
+	return (uint16_t)((unsigned)p[1] << 8 | (unsigned)p[0]);
+}
 
 static inline uint32_t get_le32(const uint8_t *p)
 {
