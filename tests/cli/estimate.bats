@@ -64,7 +64,7 @@ make_text() {
 	state_is paired
 	cmp -n $((24 * 1048576)) "$WORK/target" /dev/zero
 	(($(blocks_used "$WORK/target") == 0))
-	[[ $(jq -r .result "$WORK/out") == done ]]
+	[[ $(jq -r .result "$WORK/out") == "done" ]]
 	jq -e '.disks[0].used_bytes == 16 * 1048576 and .source.zero_share < 0.1' "$WORK/out"
 	jq -e '.first_round.seconds | .low <= .expected and .expected <= .high' "$WORK/out"
 	jq -e '.final_round.downtime_seconds | .low <= .expected and .expected <= .high' "$WORK/out"
