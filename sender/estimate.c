@@ -3,7 +3,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "clock.h"
@@ -14,7 +16,6 @@
 #define SAMPLE_MS 4000
 #define FREEZE_S 0.5
 #define SECTOR 512
-#define OUR_BYTES_MAX 64 /* of a block device's name in a path */
 
 /* ---- how much is written to the source ---- */
 
@@ -23,26 +24,30 @@ struct writes {
 	double seconds;      /* of that */
 };
 
-static double uptime_s(void)
+/* The ${n}th word of a one-line file of numbers, from 0 on; 0 when there is none. */
+static double number_in(const char *path, unsigned n)
 {
-	double s = 0;
-	scoped(fclosep) FILE *f = fopen("/proc/uptime", "re");
+	char line[512];
+	scoped(fclosep) FILE *f = fopen(path, "re");
+	char *p = f ? fgets(line, sizeof line, f) : NULL;
 
-	return f && fscanf(f, "%lf", &s) == 1 ? s : 0;
+	for (unsigned i = 0; p && i < n; i++) {
+		p += strspn(p, " ");
+		p += strcspn(p, " ");
+	}
+	return p ? strtod(p, NULL) : 0;
 }
 
 /* reads, merged, sectors, ms, writes, merged, sectors, ... */
 static bool writes_of(const char *name, struct writes *ret)
 {
-	char path[OUR_BYTES_MAX + 64];
-	unsigned long long count, sectors;
+	char path[128];
 
 	(void)snprintf(path, sizeof path, "/sys/class/block/%.64s/stat", name);
-	scoped(fclosep) FILE *f = fopen(path, "re");
-	if (!f || fscanf(f, "%*u %*u %*u %*u %llu %*u %llu", &count, &sectors) != 2)
+	if (access(path, R_OK))
 		return false;
-	ret->count += (double)count;
-	ret->bytes += (double)sectors * SECTOR;
+	ret->count += number_in(path, 4);
+	ret->bytes += number_in(path, 6) * SECTOR;
 	return true;
 }
 
@@ -51,7 +56,7 @@ static bool count_writes(const struct move *m, struct writes *ret)
 {
 	bool any = false;
 
-	*ret = (struct writes){ .seconds = uptime_s() };
+	*ret = (struct writes){ .seconds = number_in("/proc/uptime", 0) };
 	for (unsigned d = 0; d < m->n_disks; d++) {
 		const struct source_info *i = source_info(m->disks[d].source);
 

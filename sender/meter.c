@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "meter.h"
 
+#include "base/bytes.h"
+
 #define WINDOW_MS 500
-#define LAST_WINDOW_MS 50          /* the last one may be shorter */
-#define LEAST_BYTES (4u * 1048576) /* below it the kernel's buffers are what was measured */
+#define LAST_WINDOW_MS 50     /* the last one may be shorter */
+#define LEAST_BYTES (4 * MIB) /* below it the kernel's buffers are what was measured */
 
 void meter_begin(struct meter *t, uint64_t now_ms, uint64_t bytes)
 {

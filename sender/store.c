@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <jansson.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,12 +110,6 @@ int store_pin(struct store *s, const uint8_t spki[static DIGEST_LEN],
 
 /* ---- what rounds have measured ---- */
 
-#define MEASURED_FORMAT                                                                            \
-	"task %32s source %" SCNu64 " rounds %" SCNu64 " mid_ms %" SCNu64 " round_ms %" SCNu64     \
-	" read %" SCNu64 " changed %" SCNu64 " change_known %d change_rate %lf read_rate %lf "     \
-	"wire_rate %lf wire_share %lf settle_ms %" SCNu64 " freeze_ms %" SCNu64                    \
-	" verify_rate %" SCNu64
-
 static bool is_rate(double v)
 {
 	return v >= 0 && v < 1e18;
@@ -125,20 +119,37 @@ static bool is_rate(double v)
 static void parse_measured(struct store *s, const char *text)
 {
 	struct measured m = { 0 };
+	json_int_t source, rounds, mid, round, read, changed, settle, freeze, verify;
 	uint8_t task[TASK_ID_LEN];
-	char hex[33];
+	const char *hex;
 	int known;
 
-	if (sscanf(text, MEASURED_FORMAT, hex, &m.source_bytes, &m.rounds, &m.mid_ms, &m.round_ms,
-		   &m.read, &m.changed, &known, &m.change_rate, &m.read_rate, &m.wire_rate,
-		   &m.wire_share, &m.settle_ms, &m.freeze_ms, &m.verify_rate) != 15)
+	scoped(json_decrefp) json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	if (!o ||
+	    json_unpack(o,
+			"{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:F, s:F, s:F, s:F, s:I, s:I, "
+			"s:I}",
+			"task", &hex, "source", &source, "rounds", &rounds, "mid_ms", &mid,
+			"round_ms", &round, "read", &read, "changed", &changed, "change_known",
+			&known, "change_rate", &m.change_rate, "read_rate", &m.read_rate,
+			"wire_rate", &m.wire_rate, "wire_share", &m.wire_share, "settle_ms",
+			&settle, "freeze_ms", &freeze, "verify_rate", &verify))
 		return;
 	if (hex_parse(hex, task, sizeof task) || memcmp(task, s->task, sizeof task) != 0)
 		return;
 	if (!is_rate(m.change_rate) || !is_rate(m.read_rate) || !is_rate(m.wire_rate) ||
 	    !is_rate(m.wire_share))
 		return;
-	m.change_known = known == 1;
+	m.source_bytes = (uint64_t)source;
+	m.rounds = (uint64_t)rounds;
+	m.mid_ms = (uint64_t)mid;
+	m.round_ms = (uint64_t)round;
+	m.read = (uint64_t)read;
+	m.changed = (uint64_t)changed;
+	m.change_known = known;
+	m.settle_ms = (uint64_t)settle;
+	m.freeze_ms = (uint64_t)freeze;
+	m.verify_rate = (uint64_t)verify;
 	s->measured = m;
 }
 
@@ -155,19 +166,20 @@ static int load_measured(struct store *s, struct err *e)
 int store_save_measured(struct store *s, struct err *e)
 {
 	const struct measured *m = &s->measured;
-	char text[STORE_SMALL_MAX], task[2 * TASK_ID_LEN + 1];
+	char task[2 * TASK_ID_LEN + 1];
 
 	digest_hex(s->task, TASK_ID_LEN, task);
-	(void)snprintf(text, sizeof text,
-		       "task %s\nsource %" PRIu64 "\nrounds %" PRIu64 "\nmid_ms %" PRIu64
-		       "\nround_ms %" PRIu64 "\nread %" PRIu64 "\nchanged %" PRIu64
-		       "\nchange_known %d\nchange_rate %.6g\nread_rate %.6g\nwire_rate %.6g\n"
-		       "wire_share %.6g\nsettle_ms %" PRIu64 "\nfreeze_ms %" PRIu64
-		       "\nverify_rate %" PRIu64 "\n",
-		       task, m->source_bytes, m->rounds, m->mid_ms, m->round_ms, m->read,
-		       m->changed, m->change_known ? 1 : 0, m->change_rate, m->read_rate,
-		       m->wire_rate, m->wire_share, m->settle_ms, m->freeze_ms, m->verify_rate);
-	return store_put(s, "rounds", text, e);
+	scoped(json_decrefp) json_t *o = json_pack(
+	    "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "task",
+	    task, "source", (json_int_t)m->source_bytes, "rounds", (json_int_t)m->rounds, "mid_ms",
+	    (json_int_t)m->mid_ms, "round_ms", (json_int_t)m->round_ms, "read", (json_int_t)m->read,
+	    "changed", (json_int_t)m->changed, "change_known", m->change_known, "change_rate",
+	    m->change_rate, "read_rate", m->read_rate, "wire_rate", m->wire_rate, "wire_share",
+	    m->wire_share, "settle_ms", (json_int_t)m->settle_ms, "freeze_ms",
+	    (json_int_t)m->freeze_ms, "verify_rate", (json_int_t)m->verify_rate);
+	scoped(freep) char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+	return text ? store_put(s, "rounds", text, e)
+		    : err_set(e, ERR_SYS, ENOMEM, "figures of a round");
 }
 
 static int take_lock(struct store *s, struct err *e)
