@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "digest_wide.h"
 
 struct digest_ctx {
 	EVP_MD *md; /* fetched once: a fetch per block costs more than a small block's hash */
@@ -81,10 +82,20 @@ enum digest_kind digest_kind_of(const uint8_t digest[static DIGEST_LEN])
 										: DIGEST_STRONG;
 }
 
-static void fast_end(XXH128_hash_t h, uint8_t ret[static DIGEST_LEN])
+static void fast_digest(const void *data, size_t len, uint64_t seed, uint8_t ret[static DIGEST_LEN])
 {
-	put_be64(ret, h.high64);
-	put_be64(ret + 8, h.low64);
+	uint64_t h[2];
+
+	if (digest_wide_here()) {
+		digest_wide(data, len, seed, h);
+	} else {
+		XXH128_hash_t narrow = XXH3_128bits_withSeed(data, len, seed);
+
+		h[0] = narrow.high64;
+		h[1] = narrow.low64;
+	}
+	put_be64(ret, h[0]);
+	put_be64(ret + 8, h[1]);
 	memset(ret + DIGEST_FAST_LEN, 0, DIGEST_LEN - DIGEST_FAST_LEN);
 }
 
@@ -93,7 +104,7 @@ int digest_block(struct digest_ctx *d, enum digest_kind kind, const void *data, 
 {
 	if (kind == DIGEST_STRONG)
 		return digest_of(d, data, len, ret);
-	fast_end(XXH3_128bits_withSeed(data, len, d->seed), ret);
+	fast_digest(data, len, d->seed, ret);
 	return 0;
 }
 

@@ -3,10 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "digest.h"
+#include "digest_wide.h"
 
 static void assert_digest(const uint8_t *digest, const char *hex)
 {
@@ -70,6 +72,29 @@ static void a_fast_digest_says_that_it_is_one(void **state)
 	assert_int_equal(digest_kind_of(out), DIGEST_STRONG);
 }
 
+static void wide_registers_give_the_librarys_digest(void **state)
+{
+	static uint8_t data[70000];
+	static const size_t lens[] = {
+		0, 1, 3, 8, 9, 16, 17, 128, 129, 240, 241, 1024, 4096, 70000
+	};
+
+	(void)state;
+	if (!digest_wide_here())
+		skip();
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (uint8_t)(i * i >> 3);
+	for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+		for (uint64_t seed = 0; seed < 3; seed++) {
+			XXH128_hash_t want = XXH3_128bits_withSeed(data, lens[i], seed << 40);
+			uint64_t is[2];
+
+			digest_wide(data, lens[i], seed << 40, is);
+			assert_true(is[0] == want.high64 && is[1] == want.low64);
+		}
+	}
+}
+
 static void zeros_are_remembered_for_one_seed(void **state)
 {
 	static const uint8_t task[16] = { 9 };
@@ -122,6 +147,7 @@ int main(void)
 		cmocka_unit_test(sha256_is_the_standard_one),
 		cmocka_unit_test(a_stream_in_pieces_has_the_digest_of_the_whole),
 		cmocka_unit_test(a_fast_digest_says_that_it_is_one),
+		cmocka_unit_test(wide_registers_give_the_librarys_digest),
 		cmocka_unit_test(zeros_are_remembered_for_one_seed),
 		cmocka_unit_test(zeros_have_the_same_digest_remembered_or_not),
 		cmocka_unit_test(one_bit_changes_a_record_checksum),
