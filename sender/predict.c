@@ -47,24 +47,24 @@ void predict_downtime(const struct predict_in *in, struct prediction *ret)
 	    ret->freeze_s + ret->read_s + ret->hash_s + ret->send_s + ret->settle_s + ret->seal_s;
 }
 
-void predict_inputs(const struct measured *m, uint64_t now_ms, bool freezes, uint64_t blocks,
-		    uint64_t limit, struct predict_in *ret)
+void predict_inputs(const struct measured *m, const struct predict_final *f, struct predict_in *ret)
 {
 	uint64_t freeze_ms = m->freeze_ms ? m->freeze_ms : FREEZE_GUESS_MS;
-	double most = (double)limit;
+	uint64_t all = m->full_read > m->read ? m->full_read : m->read;
+	double most = (double)f->limit;
 
 	*ret = (struct predict_in){
 		/* a clock that was set back: the last round may have been any time ago */
-		.change_known = m->change_known && now_ms >= m->mid_ms,
-		.since_s = now_ms > m->mid_ms ? (double)(now_ms - m->mid_ms) / 1000.0 : 0,
+		.change_known = m->change_known && f->now_ms >= m->mid_ms,
+		.since_s = f->now_ms > m->mid_ms ? (double)(f->now_ms - m->mid_ms) / 1000.0 : 0,
 		.change_rate = m->change_rate,
-		.change_most = (double)(m->read > m->changed ? m->read : m->changed),
-		.read_bytes = (double)m->read,
+		.change_most = (double)(all > m->changed ? all : m->changed),
+		.read_bytes = (double)(f->traced ? m->read : all),
 		.read_rate = m->read_rate,
 		.wire_rate = m->wire_rate > most ? most : m->wire_rate,
 		.wire_share = m->wire_share > 0 ? m->wire_share : WIRE_SHARE_GUESS,
-		.seal_bytes = 32.0 * (double)blocks,
-		.freeze_s = freezes ? (double)freeze_ms / 1000.0 : 0,
+		.seal_bytes = 32.0 * (double)f->blocks,
+		.freeze_s = f->freezes ? (double)freeze_ms / 1000.0 : 0,
 		.settle_s = (double)m->settle_ms / 1000.0,
 	};
 }
@@ -102,7 +102,8 @@ static void add_read_rate(struct measured *m, const struct round_figures *f)
 {
 	double all = seconds_of(f), least = (double)f->read / all;
 
-	if (!f->read)
+	/* A few pieces take the time of the round's ends more than that of reading. */
+	if (!f->read || (f->traced && m->read_rate > 0 && f->read < m->full_read / 4))
 		return;
 	if (!figures_are_of_sending(f, m)) {
 		m->read_rate = (double)f->read / (all - sending_s(f, m));
@@ -130,6 +131,8 @@ void measured_add(struct measured *m, const struct round_figures *f)
 	m->round_ms = f->ended_ms - f->began_ms;
 	m->read = f->read;
 	m->changed = f->changed;
+	if (!f->traced)
+		m->full_read = f->read;
 	m->rounds++;
 }
 

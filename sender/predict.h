@@ -25,6 +25,7 @@ struct measured {
 	/* The last round. */
 	uint64_t mid_ms; /* wall clock at its middle, since 1970 */
 	uint64_t round_ms, read, changed;
+	uint64_t full_read; /* of the last round that no trace made shorter */
 	/* The latest of each that could be measured. */
 	bool change_known;    /* two rounds were completed */
 	double change_rate;   /* bytes of blocks that change, a second */
@@ -57,15 +58,23 @@ struct prediction {
 
 void predict_downtime(const struct predict_in *in, struct prediction *ret);
 
-/* What ${m} says of a final round that begins at ${now_ms} (wall clock), for a source that freezes
- * or not and a manifest of ${blocks} digests. ${limit}: bytes a second that may be used at most. */
-void predict_inputs(const struct measured *m, uint64_t now_ms, bool freezes, uint64_t blocks,
-		    uint64_t limit, struct predict_in *ret);
+/* What the final round would be like. */
+struct predict_final {
+	uint64_t now_ms; /* wall clock: it begins */
+	bool freezes;
+	bool traced;     /* it reads what was written since the last round, not everything */
+	uint64_t blocks; /* of all disks */
+	uint64_t limit;  /* bytes a second that may be used at most */
+};
+
+void predict_inputs(const struct measured *m, const struct predict_final *f,
+		    struct predict_in *ret);
 
 /* One round's own figures, taken over into ${m}. */
 struct round_figures {
 	uint64_t began_ms, ended_ms; /* wall clock */
 	uint64_t read, changed, wire;
+	bool traced;         /* only what was written since the round before was read */
 	double wire_rate;    /* by meter.h; 0: too little was sent */
 	double sampled_read; /* rate of a sample of the source, asked for when the round was busy
 			      * sending; 0: none was taken */

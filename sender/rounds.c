@@ -68,6 +68,16 @@ static bool freezes(const struct move *m)
 	return any && !m->o->no_freeze;
 }
 
+/* The last round of this run was, and so will the next one be. */
+static bool all_traced(const struct move *m)
+{
+	for (unsigned d = 0; d < m->n_disks; d++) {
+		if (!m->disks[d].tracking.traced)
+			return false;
+	}
+	return true;
+}
+
 /* The manifest's digests are left to the final round, and this run does not take them before. */
 static bool hashes_late(const struct move *m)
 {
@@ -86,6 +96,7 @@ static unsigned hash_threads(const struct move *m)
 void rounds_predict(const struct move *m, struct prediction *ret)
 {
 	struct measured known = m->store->measured;
+	struct predict_final final;
 	struct predict_in in;
 	uint64_t blocks = 0;
 
@@ -93,7 +104,12 @@ void rounds_predict(const struct move *m, struct prediction *ret)
 		known = (struct measured){ 0 };
 	for (unsigned d = 0; d < m->n_disks; d++)
 		blocks += div_round_up(source_info(m->disks[d].source)->size, m->invite.block_size);
-	predict_inputs(&known, wall_ms(), freezes(m), blocks, limit_rate(&m->limit), &in);
+	final = (struct predict_final){ .now_ms = wall_ms(),
+					.freezes = freezes(m),
+					.traced = all_traced(m) && !hashes_late(m),
+					.blocks = blocks,
+					.limit = limit_rate(&m->limit) };
+	predict_inputs(&known, &final, &in);
 	if (hashes_late(m)) {
 		in.hash_bytes = in.read_bytes;
 		in.hash_rate = sample_hash_rate(hash_threads(m));
@@ -113,6 +129,7 @@ static void take_figures(struct move *m, uint64_t freeze_ms, struct round_figure
 		.changed = atomic_load(&m->gauge.plain) - r->plain,
 		.wire = wire - r->wire,
 		.wire_rate = meter_rate(&r->meter, clock_ms(), wire),
+		.traced = all_traced(m),
 		.settle_ms = atomic_load(&m->gauge.settle_ms),
 		.freeze_ms = freeze_ms,
 	};

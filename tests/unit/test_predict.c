@@ -129,7 +129,10 @@ static void a_first_round_does_not_say_how_fast_the_source_changes(void **state)
 	assert_false(m.change_known);
 	near(m.wire_rate, 5 * MB);
 	near(m.wire_share, 0.5);
-	predict_inputs(&m, 100000, false, 100, UINT64_MAX, &in);
+	predict_inputs(&m,
+		       &(struct predict_final){
+			   .now_ms = 100000, .freezes = false, .blocks = 100, .limit = UINT64_MAX },
+		       &in);
 	predict_downtime(&in, &p);
 	assert_non_null(p.missing);
 }
@@ -150,11 +153,18 @@ static void changes_gather_from_the_middle_of_a_round_to_the_middle_of_the_next(
 	near(m.wire_rate, 5 * MB);     /* the earlier one: too little was sent */
 	/* 25 MB at 5 MB/s are 5 of the 20 seconds: the rest was reading */
 	near(m.read_rate, 2000 * MB / 15);
-	predict_inputs(&m, 170000, true, 1000, UINT64_MAX, &in);
+	predict_inputs(&m,
+		       &(struct predict_final){
+			   .now_ms = 170000, .freezes = true, .blocks = 1000, .limit = UINT64_MAX },
+		       &in);
 	near(in.since_s, 20);
 	near(in.seal_bytes, 32000);
 	assert_true(in.freeze_s > 0);
-	predict_inputs(&m, 170000, false, 1000, UINT64_MAX, &in);
+	predict_inputs(
+	    &m,
+	    &(struct predict_final){
+		.now_ms = 170000, .freezes = false, .blocks = 1000, .limit = UINT64_MAX },
+	    &in);
 	near(in.freeze_s, 0);
 }
 
@@ -164,9 +174,15 @@ static void a_limit_is_the_line(void **state)
 	struct predict_in in;
 
 	(void)state;
-	predict_inputs(&m, 1000, false, 1, 7000000, &in);
+	predict_inputs(&m,
+		       &(struct predict_final){
+			   .now_ms = 1000, .freezes = false, .blocks = 1, .limit = 7000000 },
+		       &in);
 	near(in.wire_rate, 7 * MB);
-	predict_inputs(&m, 1000, false, 1, 700000000, &in);
+	predict_inputs(&m,
+		       &(struct predict_final){
+			   .now_ms = 1000, .freezes = false, .blocks = 1, .limit = 700000000 },
+		       &in);
 	near(in.wire_rate, 50 * MB);
 }
 
@@ -176,9 +192,15 @@ static void a_clock_that_was_set_back_makes_no_prediction(void **state)
 	struct predict_in in;
 
 	(void)state;
-	predict_inputs(&m, 4000, false, 1, UINT64_MAX, &in);
+	predict_inputs(&m,
+		       &(struct predict_final){
+			   .now_ms = 4000, .freezes = false, .blocks = 1, .limit = UINT64_MAX },
+		       &in);
 	assert_false(in.change_known);
-	predict_inputs(&m, 6000, false, 1, UINT64_MAX, &in);
+	predict_inputs(&m,
+		       &(struct predict_final){
+			   .now_ms = 6000, .freezes = false, .blocks = 1, .limit = UINT64_MAX },
+		       &in);
 	assert_true(in.change_known);
 }
 
@@ -207,6 +229,32 @@ static void a_round_that_sent_most_of_the_time_takes_the_samples_word_for_readin
 	assert_false(figures_are_of_sending(&f, &m));
 	measured_add(&m, &f);
 	assert_true(fabs(m.read_rate - 500 * MB) < MB);
+}
+
+static void a_traced_round_is_a_figure_for_traced_ones_only(void **state)
+{
+	struct measured m = { 0 };
+	struct round_figures f = round_of(0, 10, 5000 * MB, 0, 0);
+	struct predict_final final = { .now_ms = 30000, .limit = UINT64_MAX };
+	struct predict_in in;
+
+	(void)state;
+	measured_add(&m, &f);
+	near(m.read_rate, 500 * MB);
+	f = round_of(20, 21, 10 * MB, 5 * MB, 5 * MB);
+	f.traced = true;
+	f.wire_rate = 50 * MB;
+	measured_add(&m, &f);
+	/* a second for 10 MB is not how fast the source reads */
+	near(m.read_rate, 500 * MB);
+	final.traced = true;
+	predict_inputs(&m, &final, &in);
+	near(in.read_bytes, 10 * MB);
+	near(in.change_most, 5000 * MB);
+	/* another run has no trace: it reads everything */
+	final.traced = false;
+	predict_inputs(&m, &final, &in);
+	near(in.read_bytes, 5000 * MB);
 }
 
 /* ---- the rate of a line ---- */
@@ -329,6 +377,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_was_set_back_makes_no_prediction),
 		cmocka_unit_test(
 		    a_round_that_sent_most_of_the_time_takes_the_samples_word_for_reading),
+		cmocka_unit_test(a_traced_round_is_a_figure_for_traced_ones_only),
 		cmocka_unit_test(the_rate_is_that_of_the_middle_byte),
 		cmocka_unit_test(a_rate_on_a_border_of_classes_is_one_rate),
 		cmocka_unit_test(a_few_bytes_are_no_rate),
