@@ -3,7 +3,8 @@
 # bench.sh [SECTION...] [--runs N] [--size S] [--quick] [--out DIR] - installs what is needed, builds
 # the release preset, measures, prints tables and writes DIR/SECTION.json (DIR: build/bench).
 # Sections: peers cpu wire-check links second scale io; all of them unless named. --quick: minutes, small sizes, bounds that
-# noise can break are not judged. See docs/benchmarks.md.
+# noise can break are not judged. --doc: measures nothing, writes docs/benchmark-results.md from
+# the JSON that is there (none of a quick run). See docs/benchmarks.md.
 # Exit: 0 every bound held, 1 one did not or something failed, 2 usage.
 set -euo pipefail
 export LC_ALL=C
@@ -17,6 +18,7 @@ sections=()
 runs=
 size=
 quick=false
+doc=false
 
 # shellcheck source=tests/bench/lib.bash
 source tests/bench/lib.bash
@@ -30,7 +32,7 @@ for part in peers cpu links second scale io; do
 done
 
 usage() {
-	sed -n '3,7s/^# //p' "$0"
+	sed -n '3,9s/^# //p' "$0"
 	exit "$1"
 }
 
@@ -41,6 +43,7 @@ parse() {
 		--size) size=$(bytes "${2:?--size needs a size}") && shift ;;
 		--out) out=$(realpath -m -- "${2:?--out needs a folder}") && shift ;;
 		--quick) quick=true ;;
+		--doc) doc=true ;;
 		-h | --help) usage 0 ;;
 		-*) usage 2 >&2 ;;
 		*)
@@ -68,6 +71,26 @@ prepare() {
 # What does not fit is said, and never counts as passed.
 not_run() { echo "NOT RUN  $1: needs $(human "$2") of ${3:-memory}, a tenth more and 1 GiB to spare"; }
 
+write_doc() {
+	local section json n=0
+	for section in "${all_sections[@]}"; do
+		json=$out/${section//-/_}.json
+		[[ -s $json ]] || continue
+		if jq -e .quick "$json" >/dev/null; then
+			echo "bench.sh: $json is of a quick run and is left out" >&2
+			continue
+		fi
+		((n++)) || cat <<-'END'
+			# Benchmark results
+
+			Written by `scripts/bench.sh --doc` from what it measured; not edited by hand. What the columns
+			mean, and the limits of the method: [benchmarks](benchmarks.md).
+		END
+		jq -r -f tests/bench/doc.jq "$json"
+	done
+	((n)) || { rm -f "$top/docs/benchmark-results.md.new"; die "no results in $out"; }
+}
+
 summary() {
 	local section json bad=0
 	for section in "${sections[@]}"; do
@@ -80,6 +103,11 @@ summary() {
 
 main() {
 	parse "$@"
+	if $doc; then
+		write_doc >"$top/docs/benchmark-results.md.new"
+		mv "$top/docs/benchmark-results.md.new" "$top/docs/benchmark-results.md"
+		return 0
+	fi
 	prepare
 	bench_begin
 	local section

@@ -11,4 +11,4 @@ endforeach()
 
 add_custom_target(bench DEPENDS bench_image bench_parts bench_wire bench_probe receiverd receiverctl transit-send)
 
-bats_test(cli bench 300)
+bats_test(cli bench 900)

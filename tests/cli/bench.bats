@@ -37,6 +37,10 @@ bench() { BUILD=$BUILD "$BATS_TEST_DIRNAME/../../scripts/bench.sh" --quick --run
 	# a quick run judges what is right, not what is fast
 	jq -e '[.verdicts[].verdict] | (index("PASS") != null) and (index("FAIL") == null)' "$WORK/out/peers.json"
 	jq -e '[.raw[] | select(.kind == "parts").parts.seconds | .tls_receive > 0 and .tls_send > 0] | all and length >= 4' "$WORK/out/cpu.json"
+	# and its figures never get into a document
+	run "$BATS_TEST_DIRNAME/../../scripts/bench.sh" --doc --out "$WORK/out"
+	[ "$status" -eq 1 ]
+	[[ $output == *"is of a quick run"* && $output == *"no results"* ]]
 }
 
 @test "a result that differs from its source is reported as different and fails" {
