@@ -5,7 +5,7 @@
  * Use   scribble PATH OFF LEN HOW COUNT SEED   COUNT places of 4 KiB in [OFF, OFF + LEN) get new
  *                                              content: direct sync buffered mmap discard zeroes
  *       scribble DISK trace | untrace          a block trace of somebody else's, left running
- *       scribble DISK time COUNT               seconds that COUNT direct writes of 4 KiB take
+ *       scribble DISK time COUNT               COUNT direct writes of 4 KiB: seconds, CPU seconds
  *       scribble FILE differ OTHER             numbers of the 4 KiB blocks that are not the same
  */
 #include <errno.h>
@@ -79,16 +79,22 @@ static int foreign_trace(int fd)
 	return 0;
 }
 
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	(void)clock_gettime(clock, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static int time_writes(int fd, uint64_t *page, unsigned long count)
 {
-	struct timespec a, b;
+	double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &a);
 	for (unsigned long i = 0; i < count; i++)
 		write_place(fd, "direct", next_random() % 2048 * PAGE, page);
-	(void)clock_gettime(CLOCK_MONOTONIC, &b);
-	(void)printf("%.3f\n",
-		     (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
+	(void)printf("%.3f %.3f\n", seconds(CLOCK_MONOTONIC) - wall,
+		     seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 	return 0;
 }
 
