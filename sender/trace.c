@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -128,10 +129,22 @@ static bool any_on(const struct trace *t)
 	return false;
 }
 
+/* A file for each CPU of each disk may be more than the usual soft limit. */
+static void allow_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l))
+		return;
+	l.rlim_cur = l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
 static void open_all(struct trace *t)
 {
 	struct trace_buffers buffers = choose_buffers(t);
 
+	allow_files();
 	for (unsigned i = 0; i < t->m->n_disks; i++) {
 		struct trace_disk *d = &t->disks[i];
 		enum trace_why why;

@@ -152,18 +152,28 @@ static int set_up(struct trace_disk *t)
 static unsigned possible_cpus(void)
 {
 	char text[256];
-	const char *last;
+	const char *last = text;
 
+	/* "0-3,8-11": the last number is the highest. */
 	if (!read_text("/sys/devices/system/cpu/possible", text, sizeof text))
 		return 0;
-	last = strrchr(text, '-');
-	last = last ? last + 1 : text;
+	for (const char *p; (p = strpbrk(last, "-,"));)
+		last = p + 1;
 	return (unsigned)strtoul(last, NULL, 10) + 1;
+}
+
+static void close_files(struct trace_disk *t)
+{
+	for (unsigned i = 0; i < t->n_files; i++)
+		close_fdp(&t->files[i].fd);
+	free(t->files);
+	t->files = NULL;
+	t->n_files = 0;
 }
 
 static enum trace_why open_files(struct trace_disk *t)
 {
-	unsigned n = possible_cpus();
+	unsigned n = possible_cpus(), opened = 0;
 
 	if (!n || n > CPU_SETSIZE)
 		return TRACE_CPU;
@@ -176,12 +186,13 @@ static enum trace_why open_files(struct trace_disk *t)
 	}
 	t->n_files = n;
 	trace_disk_more_files(t);
-	for (unsigned i = 0; i < n; i++) {
-		if (t->files[i].fd >= 0)
-			return TRACE_FINE;
-	}
+	for (unsigned i = 0; i < n; i++)
+		opened += t->files[i].fd >= 0;
+	if (opened && !atomic_load(&t->lost))
+		return TRACE_FINE;
+	close_files(t);
 	/* Debugfs shows them to a locked-down kernel's root, and opens none. */
-	return TRACE_DENIED;
+	return opened ? TRACE_SETUP : TRACE_DENIED;
 }
 
 void trace_disk_more_files(struct trace_disk *t)
@@ -225,8 +236,6 @@ enum trace_why trace_disk_open(struct trace_disk *t, struct move_disk *d, struct
 
 enum trace_why trace_disk_start(struct trace_disk *t)
 {
-	/* What was lost before the start was nothing. */
-	atomic_store(&t->lost, TRACE_FINE);
 	return trace_why_of_setup(-source_trace_start(t->d->source));
 }
 
@@ -247,12 +256,8 @@ void trace_disk_close(struct trace_disk *t)
 		mark_name(t, name);
 		(void)store_put(t->store, name, "", NULL);
 	}
-	for (unsigned i = 0; i < t->n_files; i++)
-		close_fdp(&t->files[i].fd);
-	free(t->files);
+	close_files(t);
 	dirty_free(t->dirty);
-	t->files = NULL;
-	t->n_files = 0;
 	t->dirty = NULL;
 }
 

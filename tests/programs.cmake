@@ -15,7 +15,7 @@ bats_test(e2e live_source 1800)
 bats_test(cli limits 600)
 bats_test(cli network 600)
 bats_test(cli tracking 300)
-bats_test(e2e trace 360)
+bats_test(e2e trace 1200)
 # Goes into a machine of its own, as transit-send-static does.
 if(NOT TRANSIT_SANITIZE AND NOT TRANSIT_TSAN AND NOT TRANSIT_COVERAGE)
   add_executable(scribble support/scribble.c)

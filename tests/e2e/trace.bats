@@ -20,7 +20,7 @@ setup() {
 	move_setup
 	lab_home=$BATS_TEST_DIRNAME/../guests
 	lab_image=$TRANSIT_CACHE/lab
-	lab_timeout=330
+	lab_timeout=800
 	# shellcheck source=tests/support/guest-lab.bash
 	source "$BATS_TEST_DIRNAME/../support/guest-lab.bash"
 	"$BATS_TEST_DIRNAME/../../appliance/build.sh" "$lab_image" 3>&- >&2
@@ -107,6 +107,8 @@ write_script() {
 	# Killed: a process of ours takes the trace away. With both killed, the next run does.
 	push killed sdb side-invite; kill -KILL $pid; ended
 	gone sdb
+	push termed sdb side-invite; kill -TERM $pid; ended
+	[ ! -e /dbg/block/sdb/trace0 ]
 	push both sdb side-invite; kill_both
 	push stale sdb side-invite; ended
 	gone sdb
@@ -195,6 +197,7 @@ differing() { "$BUILD/tests/scribble" "$1" differ "$2"; }
 
 	from_job foreign.json | jq -e '.verified and .disks[0].trace_lost == "in-use"'
 	from_job codes | grep -qx 'killed 137'
+	from_job codes | grep -qx 'termed 3'
 	from_job codes | grep -qx 'both 137'
 	from_job stale.json | jq -e '.verified and .disks[0].tracking == "trace"'
 	from_job torn.json | jq -e '.verified and .disks[0].trace_lost == "gone"'
