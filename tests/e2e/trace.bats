@@ -126,6 +126,10 @@ write_script() {
 	push main sda invite
 	kill -CONT $pid
 	./scribble /dev/sda2 0 41943040 direct 20 1
+	n=0
+	until [ $(sed -n 's/^read_bytes: //p' /proc/$pid/io) -gt 2097152 ] || [ $n -gt 1000 ]; do
+		sleep 0.05; n=$((n + 1))
+	done
 	kill -STOP $pid
 	./scribble /dev/sda2 0 41943040 sync 10 2
 	./scribble /dev/sda2 0 41943040 discard 5 3
