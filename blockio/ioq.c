@@ -95,6 +95,11 @@ enum ioq_backend ioq_backend(const struct ioq *q)
 	return q->ring ? IOQ_URING : IOQ_THREADS;
 }
 
+void ioq_limit_threads(struct ioq *q, unsigned n)
+{
+	ioq_pool_limit(q->pool, n);
+}
+
 unsigned ioq_room(const struct ioq *q)
 {
 	return q->depth - q->in_flight;

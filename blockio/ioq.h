@@ -64,6 +64,9 @@ static inline void ioq_freep(struct ioq **q)
 	*q = NULL;
 }
 
+/* At most ${n} (1 to IOQ_THREADS_MAX) of its threads work from now on: for work that fills a core.
+ */
+void ioq_limit_threads(struct ioq *q, unsigned n);
 /* The backend in use: IOQ_URING or IOQ_THREADS. */
 enum ioq_backend ioq_backend(const struct ioq *q);
 /* "auto", "uring", "threads"; false for any other word. */

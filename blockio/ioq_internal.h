@@ -24,6 +24,7 @@ struct ioq_pool;
 struct ioq_pool *ioq_pool_new(unsigned threads, int event);
 /* Waits for what runs, drops what waits. */
 void ioq_pool_free(struct ioq_pool *p);
+void ioq_pool_limit(struct ioq_pool *p, unsigned n);
 void ioq_pool_submit(struct ioq_pool *p, struct ioq_slot *s);
 struct ioq_slot *ioq_pool_reap(struct ioq_pool *p);
 

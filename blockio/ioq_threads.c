@@ -25,6 +25,7 @@ struct ioq_pool {
 	pthread_cond_t work;
 	struct list waiting, done;
 	unsigned n_waiting, idle, max;
+	unsigned busy, limit; /* threads that work, and how many may */
 	bool stop;
 	int event;
 	unsigned n_threads;
@@ -99,7 +100,7 @@ static void *work(void *arg)
 
 	(void)pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
-		s = list_take(&p->waiting);
+		s = p->busy < p->limit ? list_take(&p->waiting) : NULL;
 		if (!s) {
 			p->idle++;
 			(void)pthread_cond_wait(&p->work, &p->lock);
@@ -107,11 +108,13 @@ static void *work(void *arg)
 			continue;
 		}
 		p->n_waiting--;
+		p->busy++;
 		(void)pthread_mutex_unlock(&p->lock);
 		do_op(s);
 		(void)pthread_mutex_lock(&p->lock);
 		list_add(&p->done, s);
 		tell(p);
+		p->busy--;
 	}
 	(void)pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -127,7 +130,7 @@ struct ioq_pool *ioq_pool_new(unsigned threads, int event)
 	(void)pthread_cond_init(&p->work, NULL);
 	p->waiting.end = &p->waiting.first;
 	p->done.end = &p->done.first;
-	p->max = threads;
+	p->max = p->limit = threads;
 	p->event = event;
 	return p;
 }
@@ -164,10 +167,18 @@ static void start_thread(struct ioq_pool *p)
 	(void)pthread_attr_destroy(&attr);
 }
 
+void ioq_pool_limit(struct ioq_pool *p, unsigned n)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->limit = n < p->max ? n : p->max;
+	(void)pthread_cond_broadcast(&p->work);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
 void ioq_pool_submit(struct ioq_pool *p, struct ioq_slot *s)
 {
 	(void)pthread_mutex_lock(&p->lock);
-	if (p->idle <= p->n_waiting && p->n_threads < p->max)
+	if (p->idle <= p->n_waiting && p->n_threads < p->limit)
 		start_thread(p);
 	if (p->n_threads) {
 		list_add(&p->waiting, s);

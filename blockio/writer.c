@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "writer_internal.h"
@@ -46,10 +47,19 @@ int writer_new(struct device *d, struct journal *j, struct writer **ret, struct 
 	if (!w->digest || writer_batches_new(w) < 0)
 		return err_set(e, ERR_SYS, ENOMEM, "writer");
 	digest_seed(w->digest, disk->task);
+	writer_share_cores(w, 1);
 	if ((r = ioq_new(IOQ_AUTO, WRITER_ITEMS_MAX, &w->queue, e)) < 0)
 		return r;
 	*ret = take_ptr(&w);
 	return 0;
+}
+
+void writer_share_cores(struct writer *w, unsigned writers)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t part = div_round_up(cores > 0 ? (uint64_t)cores : 1, writers ? writers : 1);
+
+	w->hash_threads = part < IOQ_THREADS_MAX ? (unsigned)part : IOQ_THREADS_MAX;
 }
 
 void writer_on_written(struct writer *w, void (*on_written)(void *arg, uint64_t cookie), void *arg)

@@ -83,6 +83,10 @@ bool writer_has_pending(const struct writer *w);
 uint64_t writer_written_bytes(const struct writer *w); /* since writer_new() */
 bool writer_failed(const struct writer *w);
 
+/* How many writers share this machine's cores: each hashes with its part of them, one at least and
+ * eight at most. 1 at first. */
+void writer_share_cores(struct writer *w, unsigned writers);
+
 /* Re-reads the whole target and compares with the list of digests (n_blocks * DIGEST_LEN, read from
  * ${list_fd}). Blocks that differ are unclaimed durably, up to 1000 of their numbers go to
  * ${ret_bad}. ${on_progress} may be NULL; a non-zero return from it stops with -ECANCELED. */

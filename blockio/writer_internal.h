@@ -52,6 +52,7 @@ struct writer {
 	uint32_t block_size;
 	struct digest_ctx *digest;
 	bool failed, want_disk_digest;
+	unsigned hash_threads;
 	uint64_t written_bytes;
 	void (*on_written)(void *arg, uint64_t cookie);
 	void *arg;

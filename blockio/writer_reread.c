@@ -32,8 +32,10 @@ struct ahead {
 	const struct writer_reread *how;
 	struct place place[AHEAD_MAX];
 	size_t n, first, used; /* places; the oldest; how many are taken */
-	struct extent hole;    /* the last one that was met */
-	bool ended;            /* there is no next block */
+	unsigned threads;
+	bool queue_reads;
+	struct extent hole; /* the last one that was met */
+	bool ended;         /* there is no next block */
 };
 
 static int place_new(struct writer *w, struct place *p)
@@ -60,8 +62,33 @@ static void ahead_freep(struct ahead **a)
 	*a = NULL;
 }
 
-static int ahead_new(struct writer *w, const struct writer_reread *how, size_t n,
-		     struct ahead **ret, struct err *e)
+/*
+ * io_uring reads while the threads hash. Without it the thread that hashes reads, which saves a
+ * hand-over: there are twice as many then where a read waits for a disk, so that some hash; and
+ * only as many places as keep them busy, because what is read into memory that is still in the
+ * processor's cache is hashed sooner.
+ */
+static void choose(struct ahead *a)
+{
+	struct writer *w = a->w;
+	const struct device_io io = {
+		.device = w->device, .call = DEVICE_REREAD, .len = 4096, .to = NULL
+	};
+	bool waits = device_way(&io) == DEVICE_BY_OP;
+
+	a->queue_reads = waits && ioq_backend(w->queue) == IOQ_URING;
+	a->threads = w->hash_threads * (waits && !a->queue_reads ? 2 : 1);
+	if (a->threads > IOQ_THREADS_MAX)
+		a->threads = IOQ_THREADS_MAX;
+	a->n = AHEAD_BYTES / w->block_size;
+	if (!a->queue_reads && a->n > 2 * (size_t)a->threads)
+		a->n = 2 * (size_t)a->threads;
+	if (a->n > AHEAD_MAX)
+		a->n = AHEAD_MAX;
+}
+
+static int ahead_new(struct writer *w, const struct writer_reread *how, struct ahead **ret,
+		     struct err *e)
 {
 	scoped(ahead_freep) struct ahead *a = calloc(1, sizeof *a);
 
@@ -69,7 +96,7 @@ static int ahead_new(struct writer *w, const struct writer_reread *how, size_t n
 		return err_set(e, ERR_SYS, ENOMEM, "read the disk back");
 	a->w = w;
 	a->how = how;
-	a->n = n < AHEAD_MAX ? n : AHEAD_MAX;
+	choose(a);
 	for (size_t i = 0; i < a->n; i++) {
 		if (place_new(w, a->place + i) < 0)
 			return err_set(e, ERR_SYS, ENOMEM, "read the disk back");
@@ -132,13 +159,6 @@ static bool in_hole(struct ahead *a, const struct place *p)
 	return p->io.off + p->len <= a->hole.off + a->hole.len;
 }
 
-/* io_uring reads while the threads hash; without it the thread that hashes reads, which saves a
- * hand-over, and the other threads go on. */
-static bool queue_reads(const struct ahead *a, const struct place *p)
-{
-	return ioq_backend(a->w->queue) == IOQ_URING && device_way(&p->io) == DEVICE_BY_OP;
-}
-
 static void start_place(struct ahead *a, struct place *p)
 {
 	struct writer *w = a->w;
@@ -155,7 +175,7 @@ static void start_place(struct ahead *a, struct place *p)
 		memset(p->buf, 0, p->len);
 	if (p->hole)
 		over(p, judge(p));
-	else if (!queue_reads(a, p))
+	else if (!a->queue_reads || device_way(&p->io) != DEVICE_BY_OP)
 		start_judge(a, p);
 	else if (device_start(w->queue, &p->io))
 		over(p, p->io.res);
@@ -224,13 +244,15 @@ int writer_reread(struct writer *w, const struct writer_reread *how, struct err 
 {
 	scoped(ahead_freep) struct ahead *a = NULL;
 	struct ioq_done done;
-	int r = ahead_new(w, how, AHEAD_BYTES / w->block_size, &a, e);
+	int r = ahead_new(w, how, &a, e);
 
 	if (r < 0)
 		return r;
+	ioq_limit_threads(w->queue, a->threads);
 	r = run(a, e);
 	/* Whatever ended it: nothing is read into a buffer that goes. */
 	while (ioq_wait(w->queue, &done))
 		continue;
+	ioq_limit_threads(w->queue, IOQ_THREADS_MAX);
 	return r;
 }

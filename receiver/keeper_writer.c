@@ -341,6 +341,15 @@ static void on_message(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start and end ---- */
 
+static uint64_t n_disks(const struct keeper *k)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < DISKS_MAX; i++)
+		n += k->o->disk[i][0] || k->task.disk[i].path[0];
+	return n;
+}
+
 static int ask_launcher(struct keeper *k, uint32_t n, int channel, struct err *e)
 {
 	const struct task_disk *d = &k->task.disk[n];
@@ -358,7 +367,7 @@ static int ask_launcher(struct keeper *k, uint32_t n, int channel, struct err *e
 	m.a = k->task.block_size;
 	m.b = d->source_size;
 	m.c = k->task.epoch;
-	m.d = d->may_erase ? WRITER_MAY_ERASE : 0;
+	m.d = (d->may_erase ? WRITER_MAY_ERASE : 0) | n_disks(k) << WRITER_DISKS_BIT;
 	m.blob_len = TASK_ID_LEN;
 	memcpy(m.blob, k->task.id, TASK_ID_LEN);
 	/* the configured path counts: device names move, the serial is checked by the writer */

@@ -29,6 +29,8 @@
  * refuses a disk that is not blank ("disk-not-empty") unless the journal is already this disk's. */
 #define WRITER_MAY_ERASE UINT64_C(1)
 #define WRITER_FAULT UINT64_C(2)
+/* From this bit on: how many disks this receiver has, whose writers share the cores. */
+#define WRITER_DISKS_BIT 8
 
 enum conn_end {
 	CONN_END_BYE = 0,         /* both sides said bye */

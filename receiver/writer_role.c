@@ -189,6 +189,7 @@ static int be_born(struct writer_role *w, struct ipc_msg *m, struct err *e)
 	    (r = writer_new(w->device, w->journal, &w->writer, e)) < 0)
 		return r;
 	writer_on_written(w->writer, on_written, w);
+	writer_share_cores(w->writer, (unsigned)(m->d >> WRITER_DISKS_BIT & 0xff));
 	r = writer_resume_check(w->writer, &unclaimed, e);
 	if (r < 0)
 		return r;

@@ -26,7 +26,7 @@ foreach(name journal writer)
 endforeach()
 
 # The writer's queue is simulated, so that a seed decides in which order things happen.
-foreach(call new free backend room in_flight submit reap wait)
+foreach(call new free backend limit_threads room in_flight submit reap wait)
   target_link_options(test_writer PRIVATE -Wl,--wrap=ioq_${call})
 endforeach()
 

@@ -38,6 +38,7 @@ static struct {
 int __wrap_ioq_new(enum ioq_backend b, unsigned depth, struct ioq **ret, struct err *e);
 void __wrap_ioq_free(struct ioq *q);
 enum ioq_backend __wrap_ioq_backend(const struct ioq *q);
+void __wrap_ioq_limit_threads(struct ioq *q, unsigned n);
 unsigned __wrap_ioq_room(const struct ioq *q);
 unsigned __wrap_ioq_in_flight(const struct ioq *q);
 int __wrap_ioq_submit(struct ioq *q, const struct ioq_op *op);
@@ -151,6 +152,12 @@ enum ioq_backend __wrap_ioq_backend(const struct ioq *q)
 {
 	(void)q;
 	return IOQ_THREADS;
+}
+
+void __wrap_ioq_limit_threads(struct ioq *q, unsigned n)
+{
+	(void)q;
+	assert_true(n >= 1 && n <= IOQ_THREADS_MAX);
 }
 
 unsigned __wrap_ioq_room(const struct ioq *q)

@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "device.h"
 #include "device_internal.h"
+#include "ioq.h"
 
 #define DISK_LEN (8 * MIB)
 
@@ -416,6 +417,61 @@ static void a_loop_device_is_a_disk_like_another(void **state)
 	assert_int_equal(b[12288], 3);
 }
 
+/* Submits, waits, and says what it came to. */
+static int queued(struct ioq *q, struct device_io io, enum device_way way)
+{
+	struct ioq_done done = { 0 };
+
+	assert_int_equal(device_way(&io), way);
+	if (device_start(q, &io))
+		return device_finish(&io, io.res, NULL);
+	assert_true(ioq_wait(q, &done) && done.tag == (uintptr_t)&io);
+	return device_finish(&io, done.res, NULL);
+}
+
+/* Whole pages go past the page cache; a last block that is not one goes through it. */
+static void a_loop_device_is_written_by_a_queue(void **state)
+{
+	struct fixture *f = *state;
+	void *b = NULL;
+
+	if (!attach_loop(f))
+		skip();
+	assert_int_equal(device_open(f->loop, &f->d, NULL), 0);
+	assert_int_equal(posix_memalign(&b, 4096, MIB), 0);
+	for (enum ioq_backend k = IOQ_URING; k <= IOQ_THREADS; k++) {
+		struct device_io io = { .device = f->d, .from = b, .to = b, .len = MIB };
+		struct ioq *q;
+
+		if (ioq_new(k, 4, &q, NULL) < 0)
+			continue;
+		memset(b, (int)k + 10, MIB);
+		assert_int_equal(queued(q, io, DEVICE_BY_OP), 0);
+		io.off = DISK_LEN - 512;
+		io.len = 512;
+		assert_int_equal(queued(q, io, DEVICE_BY_OP), 0);
+		io.call = DEVICE_FLUSH;
+		assert_int_equal(queued(q, io, DEVICE_BY_OP), 0);
+		memset(b, 0, MIB);
+		io.call = DEVICE_REREAD;
+		assert_int_equal(queued(q, io, DEVICE_BY_CALL), 0);
+		assert_int_equal(((uint8_t *)b)[511], (int)k + 10);
+		io.off = 0;
+		io.len = MIB;
+		assert_int_equal(queued(q, io, DEVICE_BY_OP), 0);
+		assert_int_equal(((uint8_t *)b)[MIB - 1], (int)k + 10);
+		io.call = DEVICE_ZERO;
+		assert_int_equal(queued(q, io, DEVICE_BY_CALL), 0);
+		io.call = DEVICE_REREAD;
+		assert_int_equal(queued(q, io, DEVICE_BY_OP), 0);
+		assert_true(all_zero(b, MIB));
+		io.off = DISK_LEN;
+		assert_int_equal(queued(q, io, DEVICE_AT_ONCE), -ERANGE);
+		ioq_free(q);
+	}
+	free(b);
+}
+
 static void a_mounted_loop_device_and_its_file_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -576,6 +632,7 @@ int main(void)
 		T(a_disk_is_opened_once),
 		T(a_file_behind_a_loop_device_is_in_use),
 		T(a_loop_device_is_a_disk_like_another),
+		T(a_loop_device_is_written_by_a_queue),
 		T(a_mounted_loop_device_and_its_file_are_refused),
 		T(a_disk_whose_partition_is_mounted_is_refused),
 		T(what_stands_on_a_disk_keeps_it_in_use),

@@ -321,6 +321,29 @@ static void calls_and_transfers_share_one_queue(void **state)
 	(void)close(g.pipe[1]);
 }
 
+static void no_more_threads_work_than_they_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct gate g = { 0 };
+	struct ioq_done done;
+
+	assert_int_equal(pipe(g.pipe), 0);
+	for (unsigned limit = IOQ_THREADS_MAX; limit; limit /= 2) {
+		g.begun = g.ended = 0;
+		ioq_limit_threads(f->q, limit);
+		for (unsigned i = 0; i < DEPTH; i++)
+			submit(f, (struct ioq_op){ .kind = IOQ_CALL, .call = pass, .arg = &g });
+		for (unsigned i = 1; i <= DEPTH; i++) {
+			assert_int_equal(write(g.pipe[1], "x", 1), 1);
+			assert_true(ioq_wait(f->q, &done));
+			assert_true((unsigned)__atomic_load_n(&g.begun, __ATOMIC_SEQ_CST) <=
+				    i + limit);
+		}
+	}
+	(void)close(g.pipe[0]);
+	(void)close(g.pipe[1]);
+}
+
 static void *open_gate(void *arg)
 {
 	struct gate *g = arg;
@@ -466,6 +489,7 @@ int main(void)
 		TEST(a_descriptor_that_does_not_wait_is_waited_for),
 		TEST(the_descriptor_is_readable_when_something_is_done),
 		TEST(calls_and_transfers_share_one_queue),
+		TEST(no_more_threads_work_than_they_are_told),
 		TEST(ending_waits_for_what_runs_and_drops_what_waits),
 		TEST(ending_waits_for_the_kernel),
 		TEST(where_io_uring_is_forbidden_threads_do_it),
