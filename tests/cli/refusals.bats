@@ -247,8 +247,6 @@ to_port() { timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$LISTEN_PORT; cat >&3
 		echo "$command: $output"
 		[[ $status -eq 1 && $output == *"not in this version"* ]]
 	done
-	run send estimate --invite "$WORK/invite"
-	[[ $status -eq 1 && $output == *"not in this version"* ]]
 	run send stage "$WORK/text"
 	[[ $status -eq 1 && $output == *"not in this version"* ]]
 }
