@@ -192,7 +192,7 @@ static int take_leaf(struct tree *t, const uint8_t *p, uint32_t n)
 
 static int walk(struct tree *t, uint64_t logical, uint64_t generation, unsigned level)
 {
-	scoped(freep) uint8_t *p = malloc(NODE_MAX);
+	scoped(freep) uint8_t *p = calloc(1, NODE_MAX);
 	int r;
 
 	if (!p)

@@ -324,6 +324,8 @@ static int take_group(struct physical *pv, const struct lvm_node *root, struct l
 	r = take_physical(pv, vg, &pv_name);
 	if (r)
 		return r;
+	if (!pv_name)
+		return reading_doubt(pv->rd, "its metadata does not name it");
 	if (has_word(vg, "status", "EXPORTED") || has_word(vg, "status", "PARTIAL"))
 		return reading_doubt(pv->rd, "its group is exported or incomplete");
 	pv->group = vg->name;

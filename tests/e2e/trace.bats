@@ -72,7 +72,7 @@ write_script() {
 	# push NAME DISK INVITE [ENVIRONMENT]: in the background, and stopped once it reads its trace
 	push() {
 		name=$1; dev=$2
-		env ${4-} ./transit-send push --invite $3 --disk /dev/$dev=0 --once --connections 1 \
+		env ${4-} ./transit-send push --invite $3 --disk /dev/$dev=0 --once --connections 1 --all-blocks \
 			--limit 1500K --json >$name.json 2>$name.err &
 		pid=$!
 		n=0

@@ -79,8 +79,8 @@ static void ten_seconds_stay_within_a_tenth_of_the_ceiling(void **state)
 
 			run(&w, 10 * SECOND);
 			uint64_t percent_x10 = (w.cpu - before) * 1000 / (10 * SECOND);
-			if (percent_x10 > cases[i].expected * 11 ||
-			    percent_x10 < cases[i].expected * 9)
+			if (percent_x10 > cases[i].expected * UINT64_C(11) ||
+			    percent_x10 < cases[i].expected * UINT64_C(9))
 				fail_msg("case %zu: %u.%u %% of %u %%", i,
 					 (unsigned)percent_x10 / 10, (unsigned)percent_x10 % 10,
 					 cases[i].percent);
@@ -125,7 +125,8 @@ static void a_ceiling_may_be_raised_lowered_and_taken_away(void **state)
 		run(&w, SECOND);
 		before = w.cpu;
 		run(&w, 10 * SECOND);
-		assert_in_range((w.cpu - before) / (SECOND / 100), expected * 9, expected * 11);
+		assert_in_range((w.cpu - before) / (SECOND / 100), expected * 9,
+				expected * UINT64_C(11));
 	}
 }
 

@@ -103,7 +103,8 @@ static struct world world;
 
 static void any_ten_seconds_hold_the_rate_within_three_percent(void **state)
 {
-	static const uint64_t rates[] = { 64000, 1500000, 20 * 1048576, 125000000, 1000000000 };
+	static const uint64_t rates[] = { 64000, 1500000, UINT64_C(20) * 1048576, 125000000,
+					  1000000000 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
@@ -131,8 +132,8 @@ static void a_pause_saves_up_next_to_nothing(void **state)
 		world.hold_till = 12 * SECOND;
 		run(&world, 30 * SECOND);
 		windows(&world, 12 * SECOND, &least, &most);
-		assert_true(most * 100 <= 10 * 64000 * 103);
-		assert_true(least * 100 >= 10 * 64000 * 97);
+		assert_true(most * 100 <= UINT64_C(10) * 64000 * 103);
+		assert_true(least * 100 >= UINT64_C(10) * 64000 * 97);
 	}
 }
 

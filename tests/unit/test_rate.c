@@ -7,6 +7,8 @@
 
 #include "rate.h"
 
+#define HOURS(n) ((time_t)(n)*3600)
+
 static void rates_are_bits_or_binary_bytes(void **state)
 {
 	static const struct {
@@ -129,7 +131,7 @@ static void there_are_twelve_ranges_at_most(void **state)
 	for (int i = 0; i < RATE_RANGES_MAX; i++)
 		(void)sprintf(text + strlen(text), ",%02d:00-%02d:30=2M", i, i);
 	assert_int_equal(rate_plan_parse("x", text, &p, NULL), 0);
-	(void)strcat(text, ",20:00-21:00=2M");
+	(void)sprintf(text + strlen(text), ",20:00-21:00=2M");
 	assert_true(rate_plan_parse("x", text, &p, &e) < 0);
 	assert_non_null(strstr(e.text, "more than 12"));
 }
@@ -173,10 +175,10 @@ static void the_zone_is_that_of_the_machine(void **state)
 	(void)state;
 	assert_int_equal(rate_plan_parse("x", "1M,12:00-13:00=2M", &p, NULL), 0);
 	set_zone("UTC0");
-	assert_true(rate_plan_now(&p, 12 * 3600) == 2 * MIB);
+	assert_true(rate_plan_now(&p, HOURS(12)) == 2 * MIB);
 	set_zone("XXX-5");
-	assert_true(rate_plan_now(&p, 12 * 3600) == MIB);
-	assert_true(rate_plan_now(&p, 7 * 3600) == 2 * MIB);
+	assert_true(rate_plan_now(&p, HOURS(12)) == MIB);
+	assert_true(rate_plan_now(&p, HOURS(7)) == 2 * MIB);
 }
 
 int main(void)
