@@ -160,18 +160,16 @@ static struct ioq_slot *take(struct ioq *q)
 
 bool ioq_reap(struct ioq *q, struct ioq_done *ret)
 {
-	struct ioq_slot *s;
-	uint64_t told;
+	struct ioq_slot *s = q->in_flight ? take(q) : NULL;
 
-	if (!q->in_flight)
-		return false;
-	s = take(q);
 	if (!s) {
-		/* Forget what was told, then look once more: nothing is missed in between. */
+		/* Forget what was told, then look once more: nothing is missed in between. Also
+		 * when nothing is under way: who polls would be woken for ever. */
+		uint64_t told;
 		ssize_t n = read(q->event, &told, sizeof told);
 
 		(void)n; /* nothing was told: as good */
-		s = take(q);
+		s = q->in_flight ? take(q) : NULL;
 	}
 	if (!s)
 		return false;

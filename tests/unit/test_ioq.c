@@ -284,6 +284,9 @@ static void the_descriptor_is_readable_when_something_is_done(void **state)
 	assert_true(readable(f, LIMIT_MS));
 	assert_true(ioq_reap(f->q, &done));
 	assert_true(done.tag == 8 && done.res == -EXDEV);
+	/* Who polls and finds nothing is not woken by it again. */
+	assert_false(ioq_reap(f->q, &done));
+	assert_false(readable(f, 0));
 	(void)close(g.pipe[0]);
 	(void)close(g.pipe[1]);
 }
