@@ -60,6 +60,13 @@ static const char help_text[] =
     "\n"
     "Exit: 0 done, 1 failed, 2 usage, 3 interrupted (run it again), 4 refused by a check.\n";
 
+bool options_need_strong(const struct sender_options *o)
+{
+	if (o->once || o->final || o->digest == DIGEST_CHOICE_STRONG)
+		return true;
+	return o->digest == DIGEST_CHOICE_AUTO && o->command == CMD_SYNC;
+}
+
 void options_help(void)
 {
 	(void)fputs(help_text, stdout);

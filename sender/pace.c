@@ -9,6 +9,13 @@
 
 #define INTERVAL_NS UINT64_C(200000000)
 #define INTERVAL_PLAIN (1 * MIB)
+#define SLOT_NS UINT64_C(50000000) /* the first interval, and a turn of a contest */
+#define SLOT_PLAIN (4 * MIB)
+#define SLOTS 4
+#define FAST 32e6 /* bytes a second: below, no receiver has more work than the line */
+#define HOLD_MIN 8
+#define HOLD_MAX 256
+#define SLOW_MAX 5 /* intervals at half the rate that was proved: things have changed */
 #define INTERVAL_MAX_NS UINT64_C(2000000000)
 #define WAITS 0.10       /* of an interval spent waiting: the line is the narrow place */
 #define GROWTH 1.25      /* of what is believed of the line while it makes nobody wait */
@@ -45,14 +52,20 @@ unsigned pace_choose(const struct pace_figures *f, unsigned now)
 	return rate_of(f, best) > rate_of(f, now) * BETTER ? best : now;
 }
 
-void pace_init(struct pace *p, enum codec_choice want, int level, unsigned connections,
-	       unsigned cores)
+void pace_share(struct pace *p, unsigned connections)
 {
-	*p = (struct pace){ .automatic = want == CODEC_CHOICE_AUTO };
+	p->f.share = connections > p->cores ? (double)connections / p->cores : 1;
+}
+
+void pace_init(struct pace *p, enum codec_choice want, int level, unsigned cores)
+{
+	*p = (struct pace){ .automatic = want == CODEC_CHOICE_AUTO,
+			    .cores = cores ? cores : 1,
+			    .hold = HOLD_MIN };
 	/* The first blocks go out before the line is known: on a slow one they would count. */
 	p->step = 1;
 	p->f.ratio[0] = 1;
-	p->f.share = connections > cores ? (double)connections / cores : 1;
+	pace_share(p, 1);
 	switch (want) {
 	case CODEC_CHOICE_LZ4:
 		p->fixed = (struct pace_step){ CODEC_LZ4, 1 };
@@ -81,6 +94,11 @@ void pace_restart(struct pace *p, uint64_t wire, uint64_t wait_ns, uint64_t now_
 	p->packing_ns = p->plain = 0;
 	p->wire = wire;
 	p->wait_ns = wait_ns;
+}
+
+double pace_plain_rate(const struct pace *p)
+{
+	return p->plain_rate;
 }
 
 bool pace_looks_random(const uint8_t *p, size_t len)
@@ -133,7 +151,7 @@ enum codec pace_encode(struct pace *p, struct codec_ctx *c, const void *plain, s
 		       void *out, size_t room, size_t *ret_len)
 {
 	struct pace_step s = p->automatic ? pace_steps[p->step] : p->fixed;
-	bool try = p->automatic && (p->line_waits || p->f.ratio[1] <= 0) &&
+	bool try = p->automatic && !p->contest.slots && (p->line_waits || p->f.ratio[1] <= 0) &&
 		   clock_ns() >= p->trial_after_ns;
 	bool random = false;
 	enum codec codec;
@@ -165,18 +183,96 @@ static void know_line(struct pace *p, uint64_t wire, uint64_t wait_ns, double ns
 		p->f.line = rate > p->f.line * GROWTH ? rate : p->f.line * GROWTH;
 }
 
+/* ---- what the model says is proved where much goes through ---- */
+
+static void begin_contest(struct pace *p, unsigned rival)
+{
+	p->contest = (struct pace_contest){ .slots = SLOTS, .now = p->step, .rival = rival };
+	p->step = rival;
+}
+
+static void end_contest(struct pace *p)
+{
+	const struct pace_contest *c = &p->contest;
+	double rate[2] = { c->bytes[0] / c->ns[0], c->bytes[1] / c->ns[1] };
+	bool rival_is_harder = c->rival > c->now;
+	bool harder_wins = rate[rival_is_harder] > rate[!rival_is_harder] * BETTER;
+	bool rival_wins = harder_wins == rival_is_harder;
+
+	p->step = rival_wins ? c->rival : c->now;
+	p->proved_rate = rate[rival_wins] * 1e9;
+	if (rival_wins)
+		p->hold = HOLD_MIN;
+	p->calm = p->hold;
+	p->hold = p->hold * 2 < HOLD_MAX ? p->hold * 2 : HOLD_MAX;
+	p->slow = 0;
+}
+
+static void contest_slot(struct pace *p, double ns)
+{
+	struct pace_contest *c = &p->contest;
+	bool rival = p->step == c->rival;
+
+	c->bytes[rival] += (double)p->plain;
+	c->ns[rival] += ns;
+	p->step = rival ? c->now : c->rival;
+	if (!--c->slots)
+		end_contest(p);
+}
+
+static bool still_holds(struct pace *p)
+{
+	p->slow = p->plain_rate < p->proved_rate / 2 ? p->slow + 1 : 0;
+	if (p->slow < SLOW_MAX && p->calm)
+		return p->calm--;
+	if (p->slow >= SLOW_MAX)
+		p->hold = HOLD_MIN;
+	p->calm = p->slow = 0;
+	return false;
+}
+
+static void consider(struct pace *p)
+{
+	unsigned next = pace_choose(&p->f, p->step);
+
+	if (p->plain_rate < FAST || next < p->step) {
+		p->step = next;
+		p->calm = 0;
+	} else if (!still_holds(p)) {
+		unsigned rival = next != p->step ? next : 0;
+
+		if (rival != p->step)
+			begin_contest(p, rival);
+	}
+}
+
+static bool is_over(const struct pace *p, uint64_t ns)
+{
+	bool slot = p->contest.slots || p->plain_rate <= 0;
+	size_t enough = p->contest.slots ? SLOT_PLAIN : INTERVAL_PLAIN;
+
+	return ns >= (slot ? SLOT_NS : INTERVAL_NS) &&
+	       (p->plain >= enough || ns >= INTERVAL_MAX_NS);
+}
+
 void pace_tick(struct pace *p, size_t plain, uint64_t wire, uint64_t wait_ns, uint64_t now_ns)
 {
 	uint64_t ns = now_ns - p->began_ns, cpu;
 
 	p->plain += plain;
-	if (!p->automatic || ns < INTERVAL_NS ||
-	    (p->plain < INTERVAL_PLAIN && ns < INTERVAL_MAX_NS))
+	if (!is_over(p, ns))
 		return;
-	cpu = cpu_ns() - p->cpu_ns;
-	p->f.other = cpu > p->packing_ns ? (double)(cpu - p->packing_ns) / (double)p->plain : 0;
-	know_line(p, wire, wait_ns, (double)ns);
-	p->step = pace_choose(&p->f, p->step);
+	p->plain_rate = (double)p->plain * 1e9 / (double)ns;
+	if (p->automatic) {
+		cpu = cpu_ns() - p->cpu_ns;
+		p->f.other =
+		    cpu > p->packing_ns ? (double)(cpu - p->packing_ns) / (double)p->plain : 0;
+		know_line(p, wire, wait_ns, (double)ns);
+		if (p->contest.slots)
+			contest_slot(p, (double)ns);
+		else
+			consider(p);
+	}
 	pace_restart(p, wire, wait_ns, now_ns);
 }
 

@@ -9,8 +9,12 @@
  * Measure the line: bytes out over an interval in which we often waited for it. When we did not
  * wait, it may be faster than we know: the figure grows until it is reached again. the codecs: now
  * and then one block goes through all of them, at most a fiftieth of the time. What a block costs
- * is CPU time, times the connections that share a core. Noise   what looks random (a block that is
- * packed or encrypted already) goes raw without being tried, but for one in 16. Threads one.
+ * is CPU time, times the connections that share a core. Proof   the model takes the receiver for a
+ * part of the line, which is wrong where its processor is what is narrow: that one has work for
+ * each plain byte, however it was packed. So where much goes through, packing must prove itself: it
+ * and what is cheaper take turns for a fifth of a second, and the cheaper one stays unless the
+ * other moved 5 % more. Noise   what looks random (a block that is packed or encrypted already)
+ * goes raw without being tried, but for one in 16. Threads one.
  */
 #ifndef SENDER_PACE_H
 #define SENDER_PACE_H
@@ -48,13 +52,23 @@ struct pace {
 	unsigned random_blocks;
 	uint64_t trial_after_ns; /* no block goes through all codecs before */
 	bool line_waits;         /* in the last interval */
+	unsigned cores;
+	double plain_rate; /* bytes a second, in the last interval; 0: there was none */
+	struct pace_contest {
+		unsigned slots; /* that are still to come; 0: there is none */
+		unsigned now, rival;
+		double bytes[2], ns[2]; /* of the one and the other */
+	} contest;
+	/* What was proved holds for some intervals, longer each time it is proved again. */
+	unsigned calm, hold, slow;
+	double proved_rate;
 	/* The interval at hand. */
 	uint64_t began_ns, cpu_ns, packing_ns, plain, wire, wait_ns;
 };
 
-/* ${connections}: that share ${cores}. */
-void pace_init(struct pace *p, enum codec_choice want, int level, unsigned connections,
-	       unsigned cores);
+void pace_init(struct pace *p, enum codec_choice want, int level, unsigned cores);
+/* So many ${connections} share the cores now. 1 at first. */
+void pace_share(struct pace *p, unsigned connections);
 /* A new connection: its counters begin anew, what is known of the codecs stays. */
 void pace_restart(struct pace *p, uint64_t wire, uint64_t wait_ns, uint64_t now_ns);
 /* One block, as codec_encode(). */
@@ -62,6 +76,8 @@ enum codec pace_encode(struct pace *p, struct codec_ctx *c, const void *plain, s
 		       void *out, size_t room, size_t *ret_len);
 /* After a block has been put: ${wire} and ${wait_ns} as link_load() says. May change the step. */
 void pace_tick(struct pace *p, size_t plain, uint64_t wire, uint64_t wait_ns, uint64_t now_ns);
+/* Bytes a second of blocks that were sent, in the last interval; 0 before the first has ended. */
+double pace_plain_rate(const struct pace *p);
 /* "zstd:3": for the log. */
 const char *pace_word(const struct pace *p);
 

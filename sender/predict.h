@@ -35,6 +35,7 @@ struct measured {
 	uint64_t settle_ms;   /* until the last blocks of a round were durable */
 	uint64_t freeze_ms;   /* until everything stood still */
 	uint64_t verify_rate; /* of the receiver's re-read */
+	uint64_t unhashed;    /* bytes whose SHA-256 the rounds so far did not take */
 };
 
 struct predict_in {

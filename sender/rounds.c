@@ -110,10 +110,15 @@ void rounds_predict(const struct move *m, struct prediction *ret)
 					.blocks = blocks,
 					.limit = limit_rate(&m->limit) };
 	predict_inputs(&known, &final, &in);
-	if (hashes_late(m)) {
+	if (hashes_late(m))
 		in.hash_bytes = in.read_bytes;
+	else
+		in.hash_bytes = (double)known.unhashed;
+	/* A block must be read for its SHA-256, whatever else is known of it. */
+	if (in.read_bytes < in.hash_bytes)
+		in.read_bytes = in.hash_bytes;
+	if (in.hash_bytes > 0)
 		in.hash_rate = sample_hash_rate(hash_threads(m));
-	}
 	predict_downtime(&in, ret);
 }
 
@@ -135,6 +140,17 @@ static void take_figures(struct move *m, uint64_t freeze_ms, struct round_figure
 	};
 	if (f->ended_ms < f->began_ms)
 		f->ended_ms = f->began_ms;
+}
+
+static uint64_t unhashed(const struct move *m)
+{
+	uint64_t n = 0;
+
+	for (unsigned d = 0; d < m->n_disks; d++) {
+		if (m->disks[d].table)
+			n += table_without_strong(m->disks[d].table) * m->invite.block_size;
+	}
+	return n;
 }
 
 /* A round that was busy sending hides how fast the source reads: a few pieces of it tell. */
@@ -161,6 +177,7 @@ int rounds_end(struct move *m, bool final, uint64_t freeze_ms, struct err *e)
 	if (!final)
 		sample_if_busy(m, &f);
 	measured_add(known, &f);
+	known->unhashed = unhashed(m);
 	x = &r->list[r->n++];
 	*x = (struct round_record){ .n = m->rounds,
 				    .final = final,

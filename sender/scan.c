@@ -9,13 +9,15 @@
 #include "clock.h"
 
 #define RUN_BYTES (128 * MIB)
+/* SHA-256 of so many bytes a second is a twentieth of a core. */
+#define CHEAP_RATE 80e6
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {
 	*sc = (struct scanner){ .m = m, .block_size = block_size };
-	pace_init(&sc->pace, m->o->codec, m->o->codec_level, atomic_load(&m->connections),
-		  (unsigned)get_nprocs());
-	sc->strong_now = m->o->digest != DIGEST_CHOICE_FAST || m->o->once || m->o->final;
+	pace_init(&sc->pace, m->o->codec, m->o->codec_level, (unsigned)get_nprocs());
+	sc->strong_must = options_need_strong(m->o);
+	sc->strong_cheap = m->o->digest == DIGEST_CHOICE_AUTO;
 	sc->codec = codec_new();
 	sc->digest = digest_new();
 	sc->packed = malloc(block_size);
@@ -123,8 +125,15 @@ static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8
 	if (again)
 		atomic_fetch_add(&sc->m->gauge.twice, len);
 	struct link_load l = link_load(sc->stream->link);
+	pace_share(&sc->pace, atomic_load(&sc->m->connections));
 	pace_tick(&sc->pace, len, l.wire, l.wait_ns, clock_ns());
 	return 0;
+}
+
+/* Whoever cannot wait gets it in every case; a push takes it where the line is slower than that. */
+static bool takes_strong(const struct scanner *sc)
+{
+	return sc->strong_must || (sc->strong_cheap && pace_plain_rate(&sc->pace) < CHEAP_RATE);
 }
 
 /* The manifest's digest of a block whose content is in the entry's digest. */
@@ -132,11 +141,12 @@ static int know_strong(struct scanner *sc, const uint8_t *p, size_t len, struct 
 {
 	int r = 0;
 
-	if (digest_kind_of(entry->digest) == DIGEST_STRONG)
+	if (digest_kind_of(entry->digest) == DIGEST_STRONG) {
 		memcpy(entry->strong, entry->digest, DIGEST_LEN);
-	else if (sc->strong_now)
+		entry->strong_known = true;
+	} else if ((entry->strong_known = takes_strong(sc))) {
 		r = digest_of(sc->digest, p, len, entry->strong);
-	entry->strong_known = digest_kind_of(entry->digest) == DIGEST_STRONG || sc->strong_now;
+	}
 	return r;
 }
 
@@ -151,7 +161,7 @@ static enum digest_kind wanted_kind(const struct scanner *sc, const struct table
 static int same_block(struct scanner *sc, unsigned d, uint64_t block, const uint8_t *p, size_t len,
 		      struct table_entry *entry, struct err *e)
 {
-	if (!entry->strong_known && sc->strong_now) {
+	if (!entry->strong_known && sc->strong_must) {
 		if (know_strong(sc, p, len, entry))
 			return err_set(e, ERR_SYS, EIO, "SHA-256 of block %llu",
 				       (unsigned long long)block);
@@ -207,7 +217,7 @@ static bool claim_is_enough(const struct scanner *sc, const struct table_entry *
 	if (entry->kind != ENTRY_DATA)
 		return entry->kind == ENTRY_ZERO;
 	return digest_kind_of(entry->digest) == wanted_kind(sc, entry) &&
-	       (entry->strong_known || !sc->strong_now);
+	       (entry->strong_known || !sc->strong_must);
 }
 
 /* Up to the first block that is not claimed, or not well enough: it must be read after all. */

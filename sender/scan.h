@@ -27,7 +27,8 @@ struct scanner {
 	uint32_t block_size;
 	struct digest_ctx *digest;
 	struct codec_ctx *codec;
-	bool strong_now; /* the SHA-256 of what is read is taken in this run */
+	bool strong_must;  /* a block is not done without its SHA-256 */
+	bool strong_cheap; /* taken of what is sent, while the processor has the time */
 	uint8_t *packed; /* one block */
 	struct ahead *ahead;
 	struct piece piece; /* of the piece at hand, what is not even being read */

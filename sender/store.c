@@ -119,21 +119,23 @@ static bool is_rate(double v)
 static void parse_measured(struct store *s, const char *text)
 {
 	struct measured m = { 0 };
-	json_int_t source, rounds, mid, round, read, full, changed, settle, freeze, verify;
+	json_int_t source, rounds, mid, round, read, full, changed, settle, freeze, verify,
+	    unhashed;
 	uint8_t task[TASK_ID_LEN];
 	const char *hex;
 	int known;
 
 	scoped(json_decrefp) json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	if (!o || json_unpack(
-		      o,
-		      "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:F, s:F, s:F, s:F, s:I, s:I, "
-		      "s:I}",
-		      "task", &hex, "source", &source, "rounds", &rounds, "mid_ms", &mid,
-		      "round_ms", &round, "read", &read, "full_read", &full, "changed", &changed,
-		      "change_known", &known, "change_rate", &m.change_rate, "read_rate",
-		      &m.read_rate, "wire_rate", &m.wire_rate, "wire_share", &m.wire_share,
-		      "settle_ms", &settle, "freeze_ms", &freeze, "verify_rate", &verify))
+	if (!o ||
+	    json_unpack(
+		o,
+		"{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:F, s:F, s:F, s:F, s:I, s:I, "
+		"s:I, s:I}",
+		"task", &hex, "source", &source, "rounds", &rounds, "mid_ms", &mid, "round_ms",
+		&round, "read", &read, "full_read", &full, "changed", &changed, "change_known",
+		&known, "change_rate", &m.change_rate, "read_rate", &m.read_rate, "wire_rate",
+		&m.wire_rate, "wire_share", &m.wire_share, "settle_ms", &settle, "freeze_ms",
+		&freeze, "verify_rate", &verify, "unhashed", &unhashed))
 		return;
 	if (hex_parse(hex, task, sizeof task) || memcmp(task, s->task, sizeof task) != 0)
 		return;
@@ -151,6 +153,7 @@ static void parse_measured(struct store *s, const char *text)
 	m.settle_ms = (uint64_t)settle;
 	m.freeze_ms = (uint64_t)freeze;
 	m.verify_rate = (uint64_t)verify;
+	m.unhashed = (uint64_t)unhashed;
 	s->measured = m;
 }
 
@@ -171,14 +174,14 @@ int store_save_measured(struct store *s, struct err *e)
 
 	digest_hex(s->task, TASK_ID_LEN, task);
 	scoped(json_decrefp) json_t *o = json_pack(
-	    "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
+	    "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}",
 	    "task", task, "source", (json_int_t)m->source_bytes, "rounds", (json_int_t)m->rounds,
 	    "mid_ms", (json_int_t)m->mid_ms, "round_ms", (json_int_t)m->round_ms, "read",
 	    (json_int_t)m->read, "full_read", (json_int_t)m->full_read, "changed",
 	    (json_int_t)m->changed, "change_known", m->change_known, "change_rate", m->change_rate,
 	    "read_rate", m->read_rate, "wire_rate", m->wire_rate, "wire_share", m->wire_share,
 	    "settle_ms", (json_int_t)m->settle_ms, "freeze_ms", (json_int_t)m->freeze_ms,
-	    "verify_rate", (json_int_t)m->verify_rate);
+	    "verify_rate", (json_int_t)m->verify_rate, "unhashed", (json_int_t)m->unhashed);
 	scoped(freep) char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
 	return text ? store_put(s, "rounds", text, e)
 		    : err_set(e, ERR_SYS, ENOMEM, "figures of a round");

@@ -175,6 +175,19 @@ int table_claim(struct table *t, const struct have_entry *have, struct err *e)
 	return 0;
 }
 
+uint64_t table_without_strong(const struct table *t)
+{
+	uint64_t n = 0;
+
+	for (uint64_t b = 0; b < t->blocks; b++) {
+		struct table_entry entry;
+
+		table_get(t, b, &entry);
+		n += entry.kind == ENTRY_DATA && !entry.strong_known;
+	}
+	return n;
+}
+
 static int remap(struct table *t, int flags, struct err *e)
 {
 	void *map = mmap(NULL, t->len, PROT_READ | PROT_WRITE, flags, t->fd, 0);

@@ -42,6 +42,9 @@ uint64_t table_blocks(const struct table *t);
 void table_get(const struct table *t, uint64_t block, struct table_entry *ret);
 void table_set(struct table *t, uint64_t block, const struct table_entry *entry);
 
+/* Blocks with data whose SHA-256 was not taken yet. */
+uint64_t table_without_strong(const struct table *t);
+
 /* The receiver claims nothing until it says so again: all kinds become ENTRY_NONE. */
 void table_forget_claims(struct table *t);
 /* One claim of the receiver. -EPROTO: past the end of the disk. Generations never fall. */

@@ -142,7 +142,7 @@ static void noise_goes_raw_but_for_one_in_sixteen_tries(void **state)
 	struct pace p;
 	size_t n;
 
-	pace_init(&p, CODEC_CHOICE_ZSTD, 1, 1, 2);
+	pace_init(&p, CODEC_CHOICE_ZSTD, 1, 2);
 	pace_restart(&p, 0, 0, 0);
 	noise(f->plain, LEN, 3);
 	for (int i = 0; i < 15; i++) {
@@ -180,7 +180,7 @@ static void a_connection_follows_its_line(void **state)
 	struct pace p;
 
 	text(f->plain, LEN);
-	pace_init(&p, CODEC_CHOICE_AUTO, 1, 1, 2);
+	pace_init(&p, CODEC_CHOICE_AUTO, 1, 2);
 	pace_restart(&p, 0, 0, 0);
 	assert_string_equal(pace_word(&p), "lz4");
 	/* Fast, and nobody waits: there is nothing to win. */
@@ -203,12 +203,12 @@ static void what_the_user_fixed_stays(void **state)
 	size_t n;
 
 	text(f->plain, LEN);
-	pace_init(&p, CODEC_CHOICE_RAW, 1, 1, 2);
+	pace_init(&p, CODEC_CHOICE_RAW, 1, 2);
 	pace_restart(&p, 0, 0, 0);
 	interval(f, &p, 8, &now, 210000000, &waited, 200000000, &wire, 1);
 	assert_int_equal(pace_encode(&p, f->c, f->plain, LEN, f->out, LEN, &n), CODEC_RAW);
 	assert_string_equal(pace_word(&p), "raw");
-	pace_init(&p, CODEC_CHOICE_ZSTD, 7, 1, 2);
+	pace_init(&p, CODEC_CHOICE_ZSTD, 7, 2);
 	assert_int_equal(pace_encode(&p, f->c, f->plain, LEN, f->out, LEN, &n), CODEC_ZSTD);
 }
 
