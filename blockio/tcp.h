@@ -10,7 +10,9 @@
 #ifndef BLOCKIO_TCP_H
 #define BLOCKIO_TCP_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TCP_CONGESTION_ROOM 16 /* the kernel's TCP_CA_NAME_MAX */
 
@@ -22,5 +24,14 @@ void tcp_set_up(int fd, unsigned dead_s);
 void tcp_ask_bbr(int fd);
 /* "bbr", "cubic", ""; returns ${buf}. */
 const char *tcp_congestion(int fd, char buf[static TCP_CONGESTION_ROOM]);
+
+/* What held this side back since the connection began. Source: TCP_INFO, Linux 4.10. */
+struct tcp_path {
+	uint64_t busy_us;    /* something was under way or waiting to be */
+	uint64_t window_us;  /* of that, held by the peer's window or by this side's send buffer */
+	uint32_t min_rtt_us; /* shortest round trip seen lately */
+};
+/* False: not a TCP socket, or a kernel that does not tell. */
+bool tcp_path(int fd, struct tcp_path *ret);
 
 #endif

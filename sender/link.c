@@ -656,3 +656,11 @@ struct link_load link_load(const struct link *l)
 {
 	return l->load;
 }
+
+bool link_path(const struct link *l, struct tcp_path *ret, bool *ret_bbr)
+{
+	char name[TCP_CONGESTION_ROOM];
+
+	*ret_bbr = !strcmp(tcp_congestion(l->fd, name), "bbr");
+	return tcp_path(l->fd, ret);
+}

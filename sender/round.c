@@ -16,6 +16,11 @@
 #include "stream.h"
 
 #define TICK_MS 200
+#define HURRY_TICK_MS 25 /* in the first second of a round, while there is one connection */
+#define HURRY_MS 1000
+/* More than what lies in buffers when a line is slow. */
+#define SENT_MIN (8 * MIB)
+#define READ_MIN (64 * MIB)
 #define REOPEN_MIN_MS 250
 #define REOPEN_MAX_MS 10000
 #define STEADY_MS 10000 /* a connection that lived so long is opened again without much ado */
@@ -58,6 +63,9 @@ struct round {
 	struct err err; /* of the first that failed */
 	struct crew crew;
 	uint64_t judged_ms, judged_bytes;
+	struct look {
+		uint64_t ms, wire, read, wait_ns, busy_us, window_us;
+	} began, looked;
 };
 
 static void fail(struct round *rd, const struct err *e)
@@ -155,6 +163,8 @@ static int work(struct worker *w, struct err *e)
 	}
 	cursor_leave(&rd->cursor, &w->seat);
 	window_share(&rd->window, cursor_crowd(&rd->cursor));
+	if (!r && is_surplus(w) && !scanner_give_up(&w->scanner, &rd->cursor))
+		return err_set(e, ERR_SYS, ENOBUFS, "more is left than can be listed");
 	if (!r)
 		r = scanner_end(&w->scanner, e);
 	return r ? r : stream_settle(&w->stream, e);
@@ -429,23 +439,80 @@ static uint64_t bytes_moved(const struct round *rd)
 	return atomic_load(&rd->m->gauge.wire) + atomic_load(&rd->m->gauge.read);
 }
 
+static struct look look(const struct round *rd)
+{
+	const struct gauge *g = &rd->m->gauge;
+
+	return (struct look){ .ms = clock_ms(),
+			      .wire = atomic_load(&g->wire),
+			      .read = atomic_load(&g->read),
+			      .wait_ns = atomic_load(&g->wait_ns),
+			      .busy_us = atomic_load(&g->busy_us),
+			      .window_us = atomic_load(&g->window_us) };
+}
+
+static void look_at_line(struct round *rd)
+{
+	const struct gauge *g = &rd->m->gauge;
+	struct look was = rd->looked, now = look(rd);
+	double ms = (double)(now.ms - was.ms), busy = (double)(now.busy_us - was.busy_us);
+
+	if (now.ms - was.ms < CREW_LOOK_MS)
+		return;
+	struct crew_signs s = {
+		.rate = (now.wire - was.wire) * 1000 / (now.ms - was.ms),
+		.waits = (double)(now.wait_ns - was.wait_ns) / 1e6 / (ms * rd->crew.now),
+		.windows = busy > 0 ? (double)(now.window_us - was.window_us) / busy : 0,
+		.long_path = atomic_load(&g->long_path),
+		.bbr = atomic_load(&g->bbr),
+	};
+	(void)crew_look(&rd->crew, &s);
+	rd->looked = now;
+}
+
+static uint64_t beyond(uint64_t now, uint64_t before, uint64_t buffered)
+{
+	return now - before > buffered ? now - before - buffered : 0;
+}
+
+/* On a long path one connection says nothing yet: it has to open its window first. */
+static void hurry(struct round *rd)
+{
+	struct look now = look(rd), was = rd->began;
+	uint64_t wire = beyond(now.wire, was.wire, SENT_MIN);
+	uint64_t read = beyond(now.read, was.read, READ_MIN);
+
+	if (!atomic_load(&rd->m->gauge.long_path))
+		(void)crew_hurry(&rd->crew, wire > read ? wire : read, now.ms - was.ms);
+}
+
 static void judge_crew(struct round *rd)
 {
 	uint64_t now = clock_ms(), bytes = bytes_moved(rd);
 	unsigned before = rd->crew.now, n;
 
-	if (now - rd->judged_ms < CREW_INTERVAL_MS)
-		return;
-	n = crew_judge(&rd->crew, (bytes - rd->judged_bytes) * 1000 / (now - rd->judged_ms));
-	rd->judged_ms = now;
-	rd->judged_bytes = bytes;
+	hurry(rd);
+	look_at_line(rd);
+	n = rd->crew.now;
+	if (now - rd->judged_ms >= CREW_INTERVAL_MS) {
+		n = crew_judge(&rd->crew,
+			       (bytes - rd->judged_bytes) * 1000 / (now - rd->judged_ms));
+		rd->judged_ms = now;
+		rd->judged_bytes = bytes;
+	}
 	/* Towards the end of a round threads leave; they are not to be called back. */
 	if (n == before || !cursor_has_more(&rd->cursor))
 		return;
 	if (!rd->m->silent)
-		log_info("%u connections: one %s", n,
-			 n > before ? "more is tried" : "less, it brought nothing");
+		log_info("%u connection%s: %s", n, n == 1 ? "" : "s",
+			 n > before ? "more are tried" : "fewer bring as much");
 	use_connections(rd, n);
+}
+
+/* A slow beginning of a fast copy would cost more than some turns of this loop. */
+static long tick_ms(const struct round *rd)
+{
+	return rd->crew.now == 1 && clock_ms() - rd->began.ms < HURRY_MS ? HURRY_TICK_MS : TICK_MS;
 }
 
 static void wait_for_all(struct round *rd, void (*on_tick)(void *arg), void *arg)
@@ -455,7 +522,7 @@ static void wait_for_all(struct round *rd, void (*on_tick)(void *arg), void *arg
 		struct timespec t;
 
 		(void)clock_gettime(CLOCK_REALTIME, &t);
-		t.tv_nsec += TICK_MS * 1000000L;
+		t.tv_nsec += tick_ms(rd) * 1000000L;
 		t.tv_sec += t.tv_nsec / 1000000000;
 		t.tv_nsec %= 1000000000;
 		(void)pthread_cond_timedwait(&rd->ended, &rd->lock, &t);
@@ -497,6 +564,7 @@ static void init(struct round *rd, struct move *m, struct session *s)
 	crew_init(&rd->crew, m->o->connections, atomic_load(&m->connections), cores(), m->n_disks);
 	rd->none_since_ms = rd->judged_ms = clock_ms();
 	rd->judged_bytes = bytes_moved(rd);
+	rd->began = rd->looked = look(rd);
 }
 
 int round_run(struct move *m, struct session *s, void (*on_tick)(void *arg), void *arg,

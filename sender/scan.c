@@ -11,6 +11,8 @@
 #define RUN_BYTES (128 * MIB)
 /* SHA-256 of so many bytes a second is a twentieth of a core. */
 #define CHEAP_RATE 80e6
+#define WATCH_NS UINT64_C(200000000)
+#define LONG_PATH_US 5000 /* a machine that is busy does not answer as late as that */
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {
@@ -46,6 +48,29 @@ void scanner_use(struct scanner *sc, struct stream *s)
 	sc->piece.count = 0;
 	struct link_load l = link_load(s->link);
 	pace_restart(&sc->pace, l.wire, l.wait_ns, clock_ns());
+	sc->waited_ns = l.wait_ns;
+	sc->path = (struct tcp_path){ 0 };
+}
+
+/* Tells the round what holds this connection back. */
+static void watch_line(struct scanner *sc, const struct link_load *l, uint64_t now)
+{
+	struct gauge *g = &sc->m->gauge;
+	struct tcp_path p;
+	bool bbr;
+
+	if (now - sc->watched_ns < WATCH_NS)
+		return;
+	sc->watched_ns = now;
+	atomic_fetch_add(&g->wait_ns, l->wait_ns - sc->waited_ns);
+	sc->waited_ns = l->wait_ns;
+	if (!link_path(sc->stream->link, &p, &bbr))
+		return;
+	atomic_fetch_add(&g->busy_us, p.busy_us - sc->path.busy_us);
+	atomic_fetch_add(&g->window_us, p.window_us - sc->path.window_us);
+	atomic_store(&g->long_path, p.min_rtt_us >= LONG_PATH_US);
+	atomic_store(&g->bbr, bbr);
+	sc->path = p;
 }
 
 static int end_run(struct scanner *sc, struct err *e)
@@ -125,8 +150,11 @@ static int send_data(struct scanner *sc, unsigned d, uint64_t block, const uint8
 	if (again)
 		atomic_fetch_add(&sc->m->gauge.twice, len);
 	struct link_load l = link_load(sc->stream->link);
+	uint64_t now = clock_ns();
+
 	pace_share(&sc->pace, atomic_load(&sc->m->connections));
-	pace_tick(&sc->pace, len, l.wire, l.wait_ns, clock_ns());
+	pace_tick(&sc->pace, len, l.wire, l.wait_ns, now);
+	watch_line(sc, &l, now);
 	return 0;
 }
 
@@ -276,6 +304,12 @@ static int ask_blocks(struct scanner *sc, struct err *e)
 	return 0;
 }
 
+/* On a slow line the rest of a piece, and what was read ahead, would take many seconds. */
+static bool is_surplus(const struct scanner *sc)
+{
+	return sc->stream->slot >= atomic_load(&sc->m->connections);
+}
+
 int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
 {
 	int r;
@@ -284,7 +318,7 @@ int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e)
 	r = stream_open_disk(sc->stream, p->d, e);
 	if (!r && p->kind == PIECE_ZERO)
 		r = zero_piece(sc, e);
-	while (!r && sc->piece.count) {
+	while (!r && sc->piece.count && !is_surplus(sc)) {
 		if (p->kind == PIECE_SAME)
 			r = same_blocks(sc, e);
 		if (!r && sc->piece.count)
@@ -326,10 +360,18 @@ static bool give_back_frame(struct scanner *sc, const struct sent *x, struct cur
 						    .kind = kind_again(x->kind) });
 }
 
+bool scanner_give_up(struct scanner *sc, struct cursor *c)
+{
+	bool room = ahead_give_back(sc->ahead, c) & cursor_give_back(c, &sc->piece);
+
+	sc->piece.count = 0;
+	return room;
+}
+
 bool scanner_give_back(struct scanner *sc, struct cursor *c)
 {
 	const struct stream *s = sc->stream;
-	bool room = ahead_give_back(sc->ahead, c) & cursor_give_back(c, &sc->piece);
+	bool room = scanner_give_up(sc, c);
 
 	/* Its blocks were taken from the piece, but no frame says so. */
 	if (sc->run.count)
@@ -341,6 +383,6 @@ bool scanner_give_back(struct scanner *sc, struct cursor *c)
 		for (uint16_t i = s->disks[d].first; i != SENT_NONE; i = s->sent[i].next)
 			room &= give_back_frame(sc, &s->sent[i], c);
 	}
-	sc->run.count = sc->piece.count = 0;
+	sc->run.count = 0;
 	return room;
 }

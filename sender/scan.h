@@ -29,11 +29,14 @@ struct scanner {
 	struct codec_ctx *codec;
 	bool strong_must;  /* a block is not done without its SHA-256 */
 	bool strong_cheap; /* taken of what is sent, while the processor has the time */
-	uint8_t *packed; /* one block */
+	uint8_t *packed;   /* one block */
 	struct ahead *ahead;
 	struct piece piece; /* of the piece at hand, what is not even being read */
 	struct run run;
 	struct pace pace;
+	/* The connection's counters when they were last added to the gauge. */
+	uint64_t watched_ns, waited_ns;
+	struct tcp_path path;
 };
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e);
@@ -46,6 +49,9 @@ void scanner_use(struct scanner *sc, struct stream *s);
 int scanner_piece(struct scanner *sc, const struct piece *p, struct err *e);
 /* Sends those. */
 int scanner_end(struct scanner *sc, struct err *e);
+/* The connection is one too many: gives back what was not sent yet. scanner_end() comes after it.
+ * False when there is more than the cursor can list. */
+bool scanner_give_up(struct scanner *sc, struct cursor *c);
 /* The connection is lost: gives back what was not durable, and the rest of the piece. */
 bool scanner_give_back(struct scanner *sc, struct cursor *c);
 

@@ -195,6 +195,48 @@ static void a_connection_follows_its_line(void **state)
 	assert_string_equal(pace_word(&p), "raw");
 }
 
+/* ${raw} and ${lz4}: blocks that get through in a turn of a contest. */
+static void a_contest(struct fixture *f, struct pace *p, unsigned raw, unsigned lz4)
+{
+	uint64_t now = 0, waited = 0, wire = 0;
+
+	text(f->plain, LEN);
+	pace_init(p, CODEC_CHOICE_AUTO, 1, 2);
+	pace_restart(p, 0, 0, 0);
+	interval(f, p, 40, &now, 60000000, &waited, 50000000, &wire, 0.5);
+	for (unsigned i = 0; i < 4; i++) {
+		bool is_raw = p->step == 0;
+
+		assert_string_equal(pace_word(p), i % 2 ? "lz4" : "raw");
+		interval(f, p, is_raw ? raw : lz4, &now, 60000000, &waited, 50000000, &wire,
+			 is_raw ? 1 : 0.5);
+	}
+	/* What was proved holds for some intervals, whatever the model says. */
+	const char *word = pace_word(p);
+	for (unsigned i = 0; i < 8; i++) {
+		interval(f, p, 100, &now, 210000000, &waited, 200000000, &wire, 0.5);
+		assert_string_equal(pace_word(p), word);
+	}
+}
+
+static void on_a_fast_line_packing_proves_itself(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t now = 5000000000, waited = 5000000000, wire = UINT64_C(1) << 33;
+	struct pace p;
+
+	a_contest(f, &p, 60, 62); /* the receiver is what is narrow: the same either way */
+	assert_string_equal(pace_word(&p), "raw");
+	a_contest(f, &p, 30, 60);
+	assert_string_equal(pace_word(&p), "lz4");
+	/* It has become slow: the model is asked again. */
+	a_contest(f, &p, 60, 62);
+	pace_restart(&p, wire, waited, now);
+	interval(f, &p, 8, &now, 210000000, &waited, 200000000, &wire, 1);
+	assert_int_not_equal(p.step, 0);
+	assert_true(pace_plain_rate(&p) > 9e6 && pace_plain_rate(&p) < 11e6);
+}
+
 static void what_the_user_fixed_stays(void **state)
 {
 	struct fixture *f = *state;
@@ -224,6 +266,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(noise_goes_raw_but_for_one_in_sixteen_tries, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_connection_follows_its_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(on_a_fast_line_packing_proves_itself, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(what_the_user_fixed_stays, setup, teardown),
 	};
 
