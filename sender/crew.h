@@ -25,10 +25,10 @@
 struct crew {
 	unsigned now, most;
 	unsigned least, cores;
-	bool settling;       /* the number has just changed */
-	bool trying;         /* the last one is on trial */
-	uint64_t rate;       /* without it */
-	unsigned calm;       /* intervals until the next trial */
+	bool settling; /* the number has just changed */
+	bool trying;   /* the last one is on trial */
+	uint64_t rate; /* without it */
+	unsigned calm; /* intervals until the next trial */
 	unsigned full; /* looks in a row that said so */
 	bool was_full;
 	unsigned hold; /* what ${calm} is after the next trial that brings nothing */

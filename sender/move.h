@@ -36,7 +36,7 @@ struct gauge {
 	_Atomic uint64_t twice; /* of those, sent before with the same content */
 	_Atomic uint64_t read;  /* bytes read from the sources */
 	_Atomic uint64_t
-	    settle_ms;    /* of this round: the longest wait for the last durable blocks */
+	    settle_ms; /* of this round: the longest wait for the last durable blocks */
 	/* Of all connections: what held them back, for the number that is used (crew.h). */
 	_Atomic uint64_t wait_ns, busy_us, window_us;
 	atomic_bool long_path, bbr;

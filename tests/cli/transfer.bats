@@ -74,6 +74,27 @@ list_is_true() {
 	state_is verified
 }
 
+# Bytes whose SHA-256 no round has taken yet.
+unhashed() { jq .unhashed "$WORK/invite.state/rounds"; }
+
+@test "a slow push takes SHA-256 at once, and sync takes what a push has left" {
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --limit 4M
+	[[ $(unhashed) -eq 0 ]]
+	stop_receiver
+	rm -rf "$STATE" "$WORK/invite"* "$WORK/target"
+	make_target "$WORK/target" 24
+	start_receiver "0=$WORK/target"
+	pair 0
+	push --digest fast
+	[[ $(unhashed) -eq 16777216 ]]
+	sync_round --json >"$WORK/out"
+	[[ $(unhashed) -eq 0 && $(jq '.disks[0].data_blocks' "$WORK/out") -eq 0 ]]
+	sync_round --final --json >"$WORK/out"
+	list_is_true "$WORK/out"
+}
+
 @test "digests may be made strong later: what was sent with fast ones is sent again" {
 	start_receiver "0=$WORK/target"
 	pair 0

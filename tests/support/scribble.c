@@ -72,7 +72,9 @@ static void write_place(int fd, const char *how, uint64_t off, uint64_t *page)
 
 static int foreign_trace(int fd)
 {
-	struct blk_user_trace_setup s = { .act_mask = BLK_TC_WRITE, .buf_size = 262144, .buf_nr = 8 };
+	struct blk_user_trace_setup s = { .act_mask = BLK_TC_WRITE,
+					  .buf_size = 262144,
+					  .buf_nr = 8 };
 
 	if (ioctl(fd, BLKTRACESETUP, &s) || ioctl(fd, BLKTRACESTART))
 		die("trace");
