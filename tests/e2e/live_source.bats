@@ -53,7 +53,7 @@ run_source() {
 	local guest_args=()
 	guest_hardware "$guest" old
 	guest_boot "${guest_args[@]}" --disk "$WORK/job.img,bus=ide" --forward "$LISTEN_PORT" \
-		--timeout 900 --log "$WORK/source.log" --until 'TRANSIT-JOB ended'
+		--timeout 900 --log "$WORK/source.log" --until 'TRANSIT-JOB ended' --fail-on 'Dropping to a shell'
 }
 
 @test "a running server copies itself, freezes for the last round, and boots on virtio" {
