@@ -64,7 +64,7 @@ bool options_need_strong(const struct sender_options *o)
 {
 	if (o->once || o->final || o->digest == DIGEST_CHOICE_STRONG)
 		return true;
-	return o->digest == DIGEST_CHOICE_AUTO && o->command == CMD_SYNC;
+	return o->digest == DIGEST_CHOICE_AUTO && o->until_converged;
 }
 
 void options_help(void)

@@ -78,8 +78,8 @@ struct sender_options {
 /* 0, or -EINVAL with ERR_USAGE and words. */
 int options_parse(int argc, char **argv, struct sender_options *ret, struct err *e);
 
-/* No block of this run is done before its SHA-256 was taken: the manifest is near, or a round is
- * there to bring it near. A plain push may leave it to later rounds. */
+/* No block of this run is done before its SHA-256 was taken: the manifest is near. A single round
+ * may leave it to later ones. */
 bool options_need_strong(const struct sender_options *o);
 
 /* "SRC" or "SRC=N". The last '=' counts only when digits follow it to the end. */

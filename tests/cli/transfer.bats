@@ -77,7 +77,7 @@ list_is_true() {
 # Bytes whose SHA-256 no round has taken yet.
 unhashed() { jq .unhashed "$WORK/invite.state/rounds"; }
 
-@test "a slow push takes SHA-256 at once, and sync takes what a push has left" {
+@test "a slow push takes SHA-256 at once, and the final round takes what rounds have left" {
 	start_receiver "0=$WORK/target"
 	pair 0
 	push --limit 4M
@@ -90,8 +90,9 @@ unhashed() { jq .unhashed "$WORK/invite.state/rounds"; }
 	push --digest fast
 	[[ $(unhashed) -eq 16777216 ]]
 	sync_round --json >"$WORK/out"
-	[[ $(unhashed) -eq 0 && $(jq '.disks[0].data_blocks' "$WORK/out") -eq 0 ]]
+	[[ $(unhashed) -eq 16777216 && $(jq '.disks[0].data_blocks' "$WORK/out") -eq 0 ]]
 	sync_round --final --json >"$WORK/out"
+	[[ $(unhashed) -eq 0 ]]
 	list_is_true "$WORK/out"
 }
 
