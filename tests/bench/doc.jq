@@ -5,7 +5,7 @@ def line: "| " + (map(tostring | gsub("\\|"; "\\|")) | join(" | ")) + " |";
 "",
 "## \(.section)",
 "",
-"\(.date), commit \(.commit), \(.runs) runs; \(.machine.cpu), \(.machine.cores) cores, \(.machine.memory / 1073741824 | round) GiB, Linux \(.machine.kernel).",
+"\(.date), commit \(.commit), \(.runs) runs; \(.machine.cpu), \(.machine.cores) cores, \(.machine.memory / 1073741824 | round) GiB, Linux \(.machine.kernel | split("-")[0]); images of \(.size / 1048576 | round) MiB.",
 (.tables[] | "", "**\(.title)**", "", (.columns | line), (.columns | map("---") | line), (.rows[] | line)),
 "",
 (["verdict", "what", "value", "bound"] | line), (["---", "---", "---", "---"] | line),
