@@ -32,11 +32,14 @@ void tcp_set_up(int fd, unsigned dead_s)
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
+bool tcp_use_congestion(int fd, const char *name)
+{
+	return !setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name));
+}
+
 void tcp_ask_bbr(int fd)
 {
-	static const char bbr[] = "bbr";
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bbr, sizeof bbr - 1);
+	(void)tcp_use_congestion(fd, "bbr");
 }
 
 const char *tcp_congestion(int fd, char buf[static TCP_CONGESTION_ROOM])

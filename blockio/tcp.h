@@ -22,14 +22,18 @@ void tcp_set_up(int fd, unsigned dead_s);
 /* For the side that sends much: BBR keeps a line full that loses packets now and then, and its
  * queues short. Kept as it is where the kernel has no BBR or does not let us. */
 void tcp_ask_bbr(int fd);
+/* False where the kernel does not have it or does not let us. */
+bool tcp_use_congestion(int fd, const char *name);
 /* "bbr", "cubic", ""; returns ${buf}. */
 const char *tcp_congestion(int fd, char buf[static TCP_CONGESTION_ROOM]);
 
-/* What held this side back since the connection began. Source: TCP_INFO, Linux 4.10. */
+/* How a connection went since it began. Source: TCP_INFO, Linux 4.10. */
 struct tcp_path {
-	uint64_t busy_us;    /* something was under way or waiting to be */
-	uint64_t window_us;  /* of that, held by the peer's window or by this side's send buffer */
-	uint32_t min_rtt_us; /* shortest round trip seen lately */
+	uint64_t busy_us;   /* something was under way or waiting to be */
+	uint64_t window_us; /* of that, held by the peer's window or by this side's send buffer */
+	uint64_t acked;     /* bytes that arrived */
+	uint32_t rtt_us, min_rtt_us; /* smoothed; the shortest seen lately */
+	uint32_t segments, resent;   /* with data; of those, sent again */
 };
 /* False: not a TCP socket, or a kernel that does not tell. */
 bool tcp_path(int fd, struct tcp_path *ret);

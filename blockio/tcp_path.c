@@ -19,6 +19,10 @@ bool tcp_path(int fd, struct tcp_path *ret)
 		return false;
 	*ret = (struct tcp_path){ .busy_us = info.tcpi_busy_time,
 				  .window_us = info.tcpi_rwnd_limited + info.tcpi_sndbuf_limited,
-				  .min_rtt_us = info.tcpi_min_rtt };
+				  .acked = info.tcpi_bytes_acked,
+				  .rtt_us = info.tcpi_rtt,
+				  .min_rtt_us = info.tcpi_min_rtt,
+				  .segments = info.tcpi_data_segs_out,
+				  .resent = info.tcpi_total_retrans };
 	return true;
 }

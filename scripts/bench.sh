@@ -69,7 +69,7 @@ prepare() {
 }
 
 # What does not fit is said, and never counts as passed.
-not_run() { echo "NOT RUN  $1: needs $(human "$2") of ${3:-memory}, a tenth more and 1 GiB to spare"; }
+not_run() { echo "NOT RUN  $1: needs $(human "$2") of ${3:-memory}, and some to spare"; }
 
 write_doc() {
 	local section json n=0

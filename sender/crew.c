@@ -58,7 +58,7 @@ unsigned crew_hurry(struct crew *c, uint64_t bytes, uint64_t ms)
 unsigned crew_look(struct crew *c, const struct crew_signs *s)
 {
 	bool held = s->long_path && s->windows >= HELD;
-	bool full = !held && s->bbr && s->waits >= 0.5 && s->rate < SLOW_LINE;
+	bool full = !held && s->sole && s->waits >= 0.5 && s->rate < SLOW_LINE;
 
 	c->full = full ? c->full + 1 : 0;
 	if (held && c->now < c->most) {

@@ -8,11 +8,11 @@
  * try waits twice as long as the one before. The interval in which a number changed tells nothing:
  * a new connection has to find its speed. Signs   do not wait for trials. A connection that its
  * windows hold on a long path carries what they hold for each round trip: four times as many are
- * used at once. A line that one connection of BBR keeps full is not shared: several of them take
- * each other's bandwidth when they measure the round trip or begin, and the last blocks wait in the
- * queue of the slower one. Why     a long path needs several, because one is held by its round
- * trips and losses; a fast one is held by the cores, and more connections than two for each only
- * get in the way. Threads one; no clock inside, so that a table of rates is a test.
+ * used at once. A line that one connection keeps full is not shared: several of them
+ * take each other's bandwidth when they measure the round trip or begin, and the last blocks wait
+ * in the queue of the slower one. Why     a long path needs several, because one is held by its
+ * round trips and losses; a fast one is held by the cores, and more connections than two for each
+ * only get in the way. Threads one; no clock inside, so that a table of rates is a test.
  */
 #ifndef SENDER_CREW_H
 #define SENDER_CREW_H
@@ -42,7 +42,7 @@ struct crew_signs {
 	double waits;   /* share of the time in which they waited for the line, 0 to 1 */
 	double windows; /* share of TCP's busy time in which a window held it, 0 to 1 */
 	bool long_path; /* round trips that no busy machine explains */
-	bool bbr;       /* losses do not slow a connection down much */
+	bool sole;      /* one connection can keep the line full (congestion.h) */
 };
 #define CREW_LOOK_MS 500
 /* So many bytes went through in the first ${ms}, those apart that buffers may hold: from a rate on

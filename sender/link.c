@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "clock.h"
+#include "congestion.h"
 #include "frame_decoder.h"
 #include "tcp.h"
 #include "tls.h"
@@ -44,6 +45,7 @@ struct link {
 	uint8_t *payload;
 	uint64_t heard_ms, said_ms, since_rekey;
 	struct link_load load;
+	struct congestion congestion;
 };
 
 /* ---- the write side of the TLS engine: records gather in l->wire ---- */
@@ -543,6 +545,7 @@ static int read_hello(struct link *l, struct err *e)
 static int open_over(const struct link_options *o, int fd, const char *where, SSL_CTX *ctx,
 		     struct link **ret, struct err *e)
 {
+	char congestion[TCP_CONGESTION_ROOM];
 	scoped(close_fdp) int own = fd;
 	int r;
 
@@ -558,6 +561,7 @@ static int open_over(const struct link_options *o, int fd, const char *where, SS
 	l->payload = malloc(PAYLOAD_ROOM);
 	if (l->wakefd < 0 || !l->wire || !l->in || !l->payload)
 		return err_set(e, ERR_SYS, ENOMEM, "connection");
+	congestion_init(&l->congestion, !strcmp(tcp_congestion(l->fd, congestion), "bbr"));
 	frame_decoder_init(&l->decoder);
 	l->heard_ms = l->said_ms = clock_ms();
 	r = set_up_tls(l, ctx, e);
@@ -657,10 +661,26 @@ struct link_load link_load(const struct link *l)
 	return l->load;
 }
 
-bool link_path(const struct link *l, struct tcp_path *ret, bool *ret_bbr)
+static void judge_path(struct link *l, const struct tcp_path *p)
 {
-	char name[TCP_CONGESTION_ROOM];
+	enum congestion_wish wish = congestion_look(&l->congestion, p, clock_ms());
+	const char *name = wish == CONGESTION_CUBIC ? "cubic" : "bbr";
 
-	*ret_bbr = !strcmp(tcp_congestion(l->fd, name), "bbr");
-	return tcp_path(l->fd, ret);
+	if (wish == CONGESTION_KEEP)
+		return;
+	if (!tcp_use_congestion(l->fd, name))
+		congestion_refused(&l->congestion);
+	else
+		log_debug("link", "congestion control %s, round trip %u of at least %u us", name,
+			  p->rtt_us, p->min_rtt_us);
+}
+
+bool link_path(struct link *l, struct link_path *ret)
+{
+	if (!tcp_path(l->fd, &ret->tcp))
+		return false;
+	judge_path(l, &ret->tcp);
+	ret->sole = !l->congestion.fixed;
+	ret->cubic = l->congestion.cubic;
+	return true;
 }

@@ -77,8 +77,13 @@ struct link_load {
 	uint64_t wait_ns; /* spent waiting for the socket to take more, or for the rate limit */
 };
 struct link_load link_load(const struct link *l);
-/* What TCP says of its path, and whether BBR judges it. False: nothing is known. */
-bool link_path(const struct link *l, struct tcp_path *ret, bool *ret_bbr);
+struct link_path {
+	struct tcp_path tcp;
+	bool sole;  /* one connection can keep the line full */
+	bool cubic; /* chosen for it (congestion.h) */
+};
+/* A look at its path, which may bring it another congestion control. False: nothing is known. */
+bool link_path(struct link *l, struct link_path *ret);
 
 /* An ERROR frame of the receiver as our kinds of error: what may be tried again is ERR_NET, with
  * the word of its code as the name. */

@@ -39,7 +39,7 @@ struct gauge {
 	    settle_ms; /* of this round: the longest wait for the last durable blocks */
 	/* Of all connections: what held them back, for the number that is used (crew.h). */
 	_Atomic uint64_t wait_ns, busy_us, window_us;
-	atomic_bool long_path, bbr;
+	atomic_bool long_path, sole, cubic;
 	atomic_uint lost; /* connections, in all rounds */
 	struct disk_gauge disk[DISKS_MAX];
 };

@@ -222,7 +222,10 @@ static void print_json(const struct report *r, const struct err *e)
 	set(o, "proxy",
 	    m->proxy.kind == PROXY_NONE ? NULL
 					: json_string(proxy_text(&m->proxy, proxy, sizeof proxy)));
-	set(o, "congestion", m->congestion[0] ? json_string(m->congestion) : NULL);
+	set(o, "congestion",
+	    atomic_load(&m->gauge.cubic) ? json_string("cubic")
+	    : m->congestion[0]           ? json_string(m->congestion)
+					 : NULL);
 	set_number(o, "connections", atomic_load(&m->connections));
 	set_number(o, "connections_lost", atomic_load(&m->gauge.lost));
 	set(o, "seconds", json_real(r->seconds));

@@ -464,7 +464,7 @@ static void look_at_line(struct round *rd)
 		.waits = (double)(now.wait_ns - was.wait_ns) / 1e6 / (ms * rd->crew.now),
 		.windows = busy > 0 ? (double)(now.window_us - was.window_us) / busy : 0,
 		.long_path = atomic_load(&g->long_path),
-		.bbr = atomic_load(&g->bbr),
+		.sole = atomic_load(&g->sole),
 	};
 	(void)crew_look(&rd->crew, &s);
 	rd->looked = now;

@@ -7,12 +7,12 @@
 #include <sys/sysinfo.h>
 
 #include "clock.h"
+#include "congestion.h"
 
 #define RUN_BYTES (128 * MIB)
 /* SHA-256 of so many bytes a second is a twentieth of a core. */
 #define CHEAP_RATE 80e6
 #define WATCH_NS UINT64_C(200000000)
-#define LONG_PATH_US 5000 /* a machine that is busy does not answer as late as that */
 
 int scanner_open(struct scanner *sc, struct move *m, uint32_t block_size, struct err *e)
 {
@@ -43,34 +43,36 @@ void scanner_close(struct scanner *sc)
 
 void scanner_use(struct scanner *sc, struct stream *s)
 {
+	struct link_path p;
+
 	sc->stream = s;
 	sc->run.count = 0;
 	sc->piece.count = 0;
 	struct link_load l = link_load(s->link);
 	pace_restart(&sc->pace, l.wire, l.wait_ns, clock_ns());
 	sc->waited_ns = l.wait_ns;
-	sc->path = (struct tcp_path){ 0 };
+	sc->path = link_path(s->link, &p) ? p.tcp : (struct tcp_path){ 0 };
 }
 
 /* Tells the round what holds this connection back. */
 static void watch_line(struct scanner *sc, const struct link_load *l, uint64_t now)
 {
 	struct gauge *g = &sc->m->gauge;
-	struct tcp_path p;
-	bool bbr;
+	struct link_path p;
 
 	if (now - sc->watched_ns < WATCH_NS)
 		return;
 	sc->watched_ns = now;
 	atomic_fetch_add(&g->wait_ns, l->wait_ns - sc->waited_ns);
 	sc->waited_ns = l->wait_ns;
-	if (!link_path(sc->stream->link, &p, &bbr))
+	if (!link_path(sc->stream->link, &p))
 		return;
-	atomic_fetch_add(&g->busy_us, p.busy_us - sc->path.busy_us);
-	atomic_fetch_add(&g->window_us, p.window_us - sc->path.window_us);
-	atomic_store(&g->long_path, p.min_rtt_us >= LONG_PATH_US);
-	atomic_store(&g->bbr, bbr);
-	sc->path = p;
+	atomic_fetch_add(&g->busy_us, p.tcp.busy_us - sc->path.busy_us);
+	atomic_fetch_add(&g->window_us, p.tcp.window_us - sc->path.window_us);
+	atomic_store(&g->long_path, p.tcp.min_rtt_us >= CONGESTION_LONG_US);
+	atomic_store(&g->sole, p.sole);
+	atomic_store(&g->cubic, p.cubic);
+	sc->path = p.tcp;
 }
 
 static int end_run(struct scanner *sc, struct err *e)

@@ -154,7 +154,7 @@ disk_begin() {
 		bench_folders+=("$disk_work")
 	fi
 	room=$(df -B1 --output=avail "$disk_work" | tail -1)
-	((room > $1 + $1 / 10 + (1 << 30)))
+	((room > $1 + (2 << 30)))
 }
 
 make_image() { "$bin/tests/bench_image" make "$@" || die "cannot make the $1 image"; }

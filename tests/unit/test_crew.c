@@ -52,7 +52,7 @@ static void a_fast_line_gets_the_second_at_once(void **state)
 static void windows_that_hold_a_long_path_get_four_times_as_many(void **state)
 {
 	const struct crew_signs held = {
-		.rate = 30000000, .waits = 0.9, .windows = 0.6, .long_path = true, .bbr = true
+		.rate = 30000000, .waits = 0.9, .windows = 0.6, .long_path = true, .sole = true
 	};
 	struct crew_signs other = held;
 	struct crew c;
@@ -80,7 +80,7 @@ static void windows_that_hold_a_long_path_get_four_times_as_many(void **state)
 static void a_slow_line_that_is_full_is_not_shared(void **state)
 {
 	const struct crew_signs full = {
-		.rate = 1500000, .waits = 0.9, .long_path = true, .bbr = true
+		.rate = 1500000, .waits = 0.9, .long_path = true, .sole = true
 	};
 	struct crew_signs other = full;
 	struct crew c;
@@ -99,7 +99,7 @@ static void a_slow_line_that_is_full_is_not_shared(void **state)
 	/* Losses slow others than BBR down; who hardly waits, or sends much, is not held by the
 	 * line. */
 	crew_init(&c, 0, 2, 2, 1);
-	other.bbr = false;
+	other.sole = false;
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(crew_look(&c, &other), 2);
 	other = full;
