@@ -95,7 +95,11 @@ static void set_busy(struct worker *w, bool busy)
 	if (!busy && w->busy)
 		rd->busy--;
 	w->busy = busy;
+	bool last = !rd->busy;
 	(void)pthread_mutex_unlock(&rd->lock);
+	/* The others wait for what it might have given back. */
+	if (last)
+		window_wake(&rd->window, w->slot);
 }
 
 static bool others_busy(struct round *rd)
@@ -553,6 +557,26 @@ static unsigned cores(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+/* A round that reads far more than it sends is held by the processor from its first block on, on any
+ * line. */
+static bool mostly_compares(const struct move *m)
+{
+	uint64_t blocks = 0, claimed = 0;
+
+	for (unsigned d = 0; d < m->n_disks; d++) {
+		blocks += table_blocks(m->disks[d].table);
+		claimed += m->disks[d].claimed;
+	}
+	return claimed > blocks / 2;
+}
+
+static unsigned connections_before(struct move *m)
+{
+	unsigned n = atomic_load(&m->connections);
+
+	return n || cores() < 2 || !mostly_compares(m) ? n : 2;
+}
+
 static void init(struct round *rd, struct move *m, struct session *s)
 {
 	rd->m = m;
@@ -561,7 +585,7 @@ static void init(struct round *rd, struct move *m, struct session *s)
 	window_init(&rd->window);
 	(void)pthread_mutex_init(&rd->lock, NULL);
 	(void)pthread_cond_init(&rd->ended, NULL);
-	crew_init(&rd->crew, m->o->connections, atomic_load(&m->connections), cores(), m->n_disks);
+	crew_init(&rd->crew, m->o->connections, connections_before(m), cores(), m->n_disks);
 	rd->none_since_ms = rd->judged_ms = clock_ms();
 	rd->judged_bytes = bytes_moved(rd);
 	rd->began = rd->looked = look(rd);

@@ -257,6 +257,7 @@ static int take_claims(struct move_disk *d, const uint8_t *p, size_t len, struct
 		r = have_entry_decode(p + at, &have, e);
 		if (!r)
 			r = table_claim(d->table, &have, e);
+		d->claimed += have.count;
 	}
 	return r;
 }
@@ -270,6 +271,7 @@ int session_learn(struct session *s, struct move_disk *d, struct err *e)
 	int r;
 
 	table_forget_claims(d->table);
+	d->claimed = 0;
 	msg_have_ask_encode(&ask, out);
 	r = link_put(s->link, &f, out, sizeof out, NULL, 0, e);
 	while (!r) {

@@ -187,7 +187,7 @@ static int wait_for_room(struct stream *s, unsigned d, uint64_t cost, struct err
 	return r;
 }
 
-static void list(struct stream *s, unsigned d, const struct frame *f, uint64_t count)
+static void list(struct stream *s, unsigned d, const struct frame *f, uint64_t count, uint64_t cost)
 {
 	struct stream_disk *sd = &s->disks[d];
 	uint16_t i = s->free;
@@ -196,7 +196,7 @@ static void list(struct stream *s, unsigned d, const struct frame *f, uint64_t c
 	s->sent[i] = (struct sent){ .seq = f->seq,
 				    .block = f->block,
 				    .count = count,
-				    .cost = s->block_size,
+				    .cost = cost,
 				    .disk = (uint8_t)d,
 				    .kind = (uint8_t)f->kind,
 				    .next = SENT_NONE };
@@ -212,21 +212,22 @@ static void list(struct stream *s, unsigned d, const struct frame *f, uint64_t c
 static int put_blocks(struct stream *s, unsigned d, struct frame *f, uint64_t count, const void *a,
 		      size_t a_len, const void *b, size_t b_len, struct err *e)
 {
+	uint64_t cost = f->kind == FRAME_UNCHANGED ? 0 : s->block_size;
 	int r = stream_poll(s, 0, e);
 
 	if (!r && window_wants_flush(s->window, d))
 		r = stream_flush(s, d, e);
-	if (!r && !take_room(s, d, s->block_size))
-		r = wait_for_room(s, d, s->block_size, e);
+	if (!r && !take_room(s, d, cost))
+		r = wait_for_room(s, d, cost, e);
 	if (r)
 		return r;
 	f->seq = ++s->disks[d].seq;
 	r = link_put(s->link, f, a, a_len, b, b_len, e);
 	if (r) {
-		window_give(s->window, d, s->block_size, s->slot);
+		window_give(s->window, d, cost, s->slot);
 		return r;
 	}
-	list(s, d, f, count);
+	list(s, d, f, count, cost);
 	return 0;
 }
 

@@ -14,8 +14,8 @@
 #include "session.h"
 #include "window.h"
 
-/* Each costs the window a block at least, so that there can be no more of them. */
-#define SENT_MAX (WINDOW_BYTES / BLOCK_SIZE_MIN)
+/* What costs the window a block each, and a run of unchanged ones around each. */
+#define SENT_MAX (2 * (WINDOW_BYTES / BLOCK_SIZE_MIN) + 2)
 #define SENT_NONE UINT16_MAX
 
 struct sent {

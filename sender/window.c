@@ -10,12 +10,18 @@ void window_init(struct window *w)
 	w->crowd = 1;
 }
 
-static void wake_others(struct window *w, unsigned own_slot)
+static void wake_all(struct window *w, unsigned own_slot)
 {
-	for (unsigned i = 0; w->waiting && i < CONNECTIONS_MAX; i++) {
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
 		if (w->links[i] && i != own_slot)
 			link_wake(w->links[i]);
 	}
+}
+
+static void wake_others(struct window *w, unsigned own_slot)
+{
+	if (w->waiting)
+		wake_all(w, own_slot);
 }
 
 void window_share(struct window *w, unsigned crowd)
@@ -60,6 +66,13 @@ bool window_wants_flush(struct window *w, unsigned d)
 		w->unasked[d] = 0;
 	(void)pthread_mutex_unlock(&w->lock);
 	return wants;
+}
+
+void window_wake(struct window *w, unsigned own_slot)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	wake_all(w, own_slot);
+	(void)pthread_mutex_unlock(&w->lock);
 }
 
 void window_list(struct window *w, unsigned slot, struct link *l)

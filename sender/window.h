@@ -5,7 +5,9 @@
  * Rule    WINDOW_BYTES over all disks: that bounds what is sent twice after a crash. While several
  *         disks want a part of it, none holds more than an equal share, so that one whose target is
  *         slow cannot keep the others from sending.
- * Units   bytes of plain data; a run of zero or unchanged blocks counts as one block.
+ * Units   bytes of plain data; a run of zero blocks counts as one block, one of unchanged blocks as
+ *         nothing: the receiver writes nothing for it, so it would fill the window before the
+ *         receiver had gathered enough to make anything durable.
  * Threads any; it has its own lock.
  */
 #ifndef SENDER_WINDOW_H
@@ -37,6 +39,8 @@ void window_give(struct window *w, unsigned d, uint64_t cost, unsigned own_slot)
 /* True once for each half of a share: with less than the whole window for a disk the receiver would
  * gather longer than there is room, so it is asked for durability early. */
 bool window_wants_flush(struct window *w, unsigned d);
+/* For what is not room: all but the caller. */
+void window_wake(struct window *w, unsigned own_slot);
 /* Between the two the connection of ${slot} is woken when there is room; ${l} NULL: it is gone. */
 void window_list(struct window *w, unsigned slot, struct link *l);
 void window_wait(struct window *w, bool begin);

@@ -22,7 +22,7 @@ cpu_run() { # IMAGE ROUND CODEC MODE
 	[[ $4 == sha256 ]] || digest=(--digest "$4")
 	fresh_target "$size"
 	ours_serve "$size"
-	timed ours_push --codec "$3" "${digest[@]}" || die "the copy failed"
+	timed ours_push --connections "$connections" --codec "$3" "${digest[@]}" || die "the copy failed"
 	sender=$t_cpu
 	local wall=$t_wall here=$load
 	copy=$(ours_cpu)
@@ -42,7 +42,7 @@ cpu_run() { # IMAGE ROUND CODEC MODE
 cpu_parts() { # IMAGE ROUND CODEC
 	local parts
 	fresh_target "$size"
-	parts=$("$bin/tests/bench_parts" "$3" "$source" "$work/target" "$tls/server-cert.pem" "$tls/server-key.pem")
+	parts=$("$bin/tests/bench_parts" "$3" "$source" "$work/target" "$tls/server-cert.pem" "$tls/server-key.pem" "$connections")
 	row --arg image "$1" --argjson round "$2" --arg codec "$3" --argjson parts "$parts" \
 		'{$image, $round, kind: "parts", $codec, $parts}'
 }

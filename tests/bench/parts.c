@@ -2,13 +2,15 @@
 /*
  * parts - what each part of a transfer costs by itself: the sum is the floor of sender and receiver
  *
- * Use     parts raw|lz4|zstd SOURCE TARGET CERT KEY [BLOCK]
+ * Use     parts raw|lz4|zstd SOURCE TARGET CERT KEY CONNECTIONS
  *         TARGET is written; one that exists keeps its pages. CERT, KEY: of the TLS server.
  * Shape   prints one JSON object: bytes, and CPU seconds of each part over the whole source.
  * How     A block goes through all parts one after another, as it would in a transfer, so it lies
  * in the same cache; each part is timed by the thread's CPU clock, less the clock's own cost. TLS
- * is timed apart: the same frame lengths go over a loopback socket to a second process, records
- * gathered as in a transfer, and each process tells its own CPU time. Left out on purpose:
+ * is timed apart: the same frame lengths go over loopback sockets, as many at once as the transfer
+ * has connections, with a process at each end, records gathered as in a transfer; each process
+ * tells its own CPU time. How many matters, because loopback bills the kernel's work to whichever
+ * side is running: one connection alone makes the receiver look cheaper than it can be. Left out on purpose:
  * everything that a transfer adds to its parts (hand-over between processes, journal, window,
  * frames' checks). That is what the ratio to the sum is there to show.
  */
@@ -52,6 +54,7 @@ struct bench {
 	size_t packed_room;
 	uint32_t *frame_len; /* payload of each frame, in order */
 	size_t frames;
+	unsigned connections;
 	ZSTD_CCtx *zc;
 	ZSTD_DCtx *zd;
 	double seconds[PARTS], tls_send, tls_receive, clock_cost;
@@ -297,7 +300,8 @@ static void write_tls(SSL *ssl, const uint8_t *p, size_t len)
 	}
 }
 
-static double send_frames(const struct bench *b, int fd)
+/* Connection ${nth} has each frame whose number leaves that as the remainder. */
+static double send_frames(const struct bench *b, int fd, unsigned nth)
 {
 	uint8_t head[HEAD_LEN] = { 0 };
 	SSL *ssl = tls_on(fd, false, NULL, NULL);
@@ -306,7 +310,7 @@ static double send_frames(const struct bench *b, int fd)
 	if (SSL_connect(ssl) != 1)
 		tls_failed("handshake");
 	from = own_cpu();
-	for (size_t i = 0; i < b->frames; i++) {
+	for (size_t i = nth; i < b->frames; i += b->connections) {
 		write_tls(ssl, head, sizeof head);
 		write_tls(ssl, b->plain, b->frame_len[i]);
 	}
@@ -315,7 +319,8 @@ static double send_frames(const struct bench *b, int fd)
 	return own_cpu() - from;
 }
 
-static double receive_frames(const struct bench *b, int fd, const char *cert, const char *key)
+static double receive_frames(const struct bench *b, int fd, unsigned nth, const char *cert,
+			     const char *key)
 {
 	uint8_t head[HEAD_LEN];
 	SSL *ssl = tls_on(fd, true, cert, key);
@@ -324,7 +329,7 @@ static double receive_frames(const struct bench *b, int fd, const char *cert, co
 	if (SSL_accept(ssl) != 1)
 		tls_failed("handshake");
 	from = own_cpu();
-	for (size_t i = 0; i < b->frames; i++) {
+	for (size_t i = nth; i < b->frames; i += b->connections) {
 		read_tls(ssl, head, sizeof head);
 		read_tls(ssl, b->out, b->frame_len[i]);
 	}
@@ -352,25 +357,50 @@ static void loopback(int ret[static 2])
 	(void)close(l);
 }
 
-static void tls(struct bench *b, const char *cert, const char *key)
+struct told {
+	bool sender;
+	double cpu;
+};
+
+/* Both ends of connection ${nth}, each in a process of its own. */
+static void one_connection(const struct bench *b, unsigned nth, const char *cert, const char *key,
+			   int tell)
 {
-	int pair[2], told[2], status = 1;
-	pid_t child;
+	int pair[2];
 
 	loopback(pair);
-	if (pipe2(told, O_CLOEXEC) || (child = fork()) < 0)
-		die("second process");
-	if (!child) {
-		double cpu = send_frames(b, pair[0]);
+	for (int side = 0; side < 2; side++) {
+		struct told t = { .sender = !side };
+		pid_t child = fork();
 
-		_exit(write(told[1], &cpu, sizeof cpu) == (ssize_t)sizeof cpu ? 0 : 1);
+		if (child < 0)
+			die("a process for a connection");
+		if (child)
+			continue;
+		(void)close(pair[!side]);
+		t.cpu = t.sender ? send_frames(b, pair[0], nth)
+				 : receive_frames(b, pair[1], nth, cert, key);
+		_exit(write(tell, &t, sizeof t) == (ssize_t)sizeof t ? 0 : 1);
 	}
 	(void)close(pair[0]);
-	b->tls_receive = receive_frames(b, pair[1], cert, key);
-	if (read(told[0], &b->tls_send, sizeof b->tls_send) != (ssize_t)sizeof b->tls_send)
-		die("second process");
-	if (waitpid(child, &status, 0) != child || status)
-		die("second process");
+	(void)close(pair[1]);
+}
+
+static void tls(struct bench *b, const char *cert, const char *key)
+{
+	int told[2], status;
+	struct told t;
+
+	if (pipe2(told, O_CLOEXEC))
+		die("pipe");
+	for (unsigned i = 0; i < b->connections; i++)
+		one_connection(b, i, cert, key, told[1]);
+	for (unsigned i = 0; i < 2 * b->connections; i++) {
+		if (wait(&status) < 0 || status ||
+		    read(told[0], &t, sizeof t) != (ssize_t)sizeof t)
+			die("a process of a connection");
+		*(t.sender ? &b->tls_send : &b->tls_receive) += t.cpu;
+	}
 }
 
 /* ---- ---- */
@@ -436,9 +466,9 @@ int main(int argc, char **argv)
 	static struct bench b = { .block = 256 * KIB };
 
 	if (argc == 7)
-		b.block = strtoul(argv[6], NULL, 10);
-	if (argc < 6 || argc > 7 || !b.block || !is_codec(argv[1])) {
-		fprintf(stderr, "usage: parts raw|lz4|zstd SOURCE TARGET CERT KEY [BLOCK]\n");
+		b.connections = (unsigned)strtoul(argv[6], NULL, 10);
+	if (!b.connections || b.connections > 8 || !is_codec(argv[1])) {
+		fprintf(stderr, "usage: parts raw|lz4|zstd SOURCE TARGET CERT KEY CONNECTIONS\n");
 		return 2;
 	}
 	prepare(&b, argv);

@@ -167,7 +167,7 @@ peers_parts() { # IMAGE ROUND CODEC
 	local parts
 	fresh_target "$size"
 	load=$(loadavg)
-	parts=$("$bin/tests/bench_parts" "$3" "$source" "$work/target" "$tls/server-cert.pem" "$tls/server-key.pem")
+	parts=$("$bin/tests/bench_parts" "$3" "$source" "$work/target" "$tls/server-cert.pem" "$tls/server-key.pem" "$connections")
 	row --arg image "$1" --argjson round "$2" --argjson parts "$parts" --argjson load "$load" \
 		'{$image, $round, name: "parts", $parts, $load}'
 }
