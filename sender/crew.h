@@ -2,17 +2,20 @@
 /*
  * crew.h - how many connections a round uses: one more is tried, and stays if it pays
  *
- * Rule    begins with one (two for several disks), and with two as soon as it is seen that the line
- * is fast and there is more than a core. After a measured interval one is added; when the one after
- * it is better by more than 5 % it stays and the next is tried, else it goes again, and the next
- * try waits twice as long as the one before. The interval in which a number changed tells nothing:
- * a new connection has to find its speed. Signs   do not wait for trials. A connection that its
- * windows hold on a long path carries what they hold for each round trip: four times as many are
- * used at once. A line that one connection keeps full is not shared: several of them
- * take each other's bandwidth when they measure the round trip or begin, and the last blocks wait
- * in the queue of the slower one. Why     a long path needs several, because one is held by its
- * round trips and losses; a fast one is held by the cores, and more connections than two for each
- * only get in the way. Threads one; no clock inside, so that a table of rates is a test.
+ * Rule    begins with one (two for several disks, or where the caller knows more), and with two as
+ *         soon as it is seen that the line is fast and there is more than a core. After a measured
+ *         interval one is added; when the one after it is better by more than 5 % it stays and the
+ *         next is tried, else it goes again, and the next try waits twice as long as the one
+ *         before. The interval in which a number changed tells nothing: a new connection has to
+ *         find its speed.
+ * Signs   do not wait for trials. A connection that its windows hold on a long path carries what
+ *         they hold for each round trip: four times as many are used at once. A line that one
+ *         connection keeps full is not shared: several of them take each other's bandwidth when
+ *         they measure the round trip or begin, and the last blocks wait in the queue of the
+ *         slower one.
+ * Why     a long path needs several, because one is held by its round trips and losses; a fast one
+ *         is held by the cores, and more connections than two for each only get in the way.
+ * Threads one; no clock inside, so that a table of rates is a test.
  */
 #ifndef SENDER_CREW_H
 #define SENDER_CREW_H

@@ -62,7 +62,7 @@ struct move_disk {
 	 * a round and stay as they are while it runs; freed with the disk. */
 	struct extent_set *free_map; /* nobody's: as good as a hole */
 	struct extent_set *same_map; /* not written since the last round began to read it */
-	uint64_t claimed;              /* blocks that the receiver had when it was asked */
+	uint64_t claimed;            /* blocks that the receiver had when it was asked */
 	struct tracking tracking;
 	struct disk_usage *usage; /* how free_map was made: usage_round.c */
 	bool provisional;  /* free_map was good for a live round only: nothing is sealed from it */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "clock.h"
 
 #define INTERVAL_NS UINT64_C(200000000)
@@ -12,16 +13,22 @@
 #define SLOT_NS UINT64_C(50000000) /* the first interval, and a turn of a contest */
 #define SLOT_PLAIN (4 * MIB)
 #define SLOTS 4
-#define FAST 32e6 /* bytes a second: below, no receiver has more work than the line */
+/* Bytes a second on the wire, of all connections: below, no receiver has more work than the line,
+ * and what a send buffer holds would decide a turn of a contest. */
+#define FAST 250e6
 #define HOLD_MIN 8
 #define HOLD_MAX 256
 #define SLOW_MAX 5 /* intervals at half the rate that was proved: things have changed */
 #define INTERVAL_MAX_NS UINT64_C(2000000000)
-#define WAITS 0.10       /* of an interval spent waiting: the line is the narrow place */
-#define GROWTH 1.25      /* of what is believed of the line while it makes nobody wait */
-#define BETTER 1.05      /* below that a change is not worth its noise */
-#define TRIAL_SHARE 50   /* trials take a fiftieth of the time */
-#define NEW_WEIGHT 0.125 /* of a trial against all before */
+#define WAITS 0.30      /* of an interval spent waiting: the line is the narrow place */
+#define GROWTH 1.25     /* of what is believed of the line while it makes nobody wait */
+#define BETTER 1.02     /* of the model: ratios over the same content tell as little as that */
+#define PROVED 1.05     /* of a contest: more than its noise */
+#define TRIAL_SHARE 50  /* trials take a fiftieth of the time */
+#define NEW_TRIAL 0.125 /* weight of a trial against all before */
+#define NEW_LOOK 0.02   /* of a block that looks random or not */
+#define NEW_SQUEEZE 0.25
+#define SQUEEZE_MAX 8
 #define RETRY_RANDOM 16
 #define PROBES 64 /* of 64 bytes */
 
@@ -33,11 +40,12 @@ const struct pace_step pace_steps[PACE_STEPS] = {
 
 static double rate_of(const struct pace_figures *f, unsigned step)
 {
-	double cpu = 1 / (f->share * (f->other + f->cost[step]));
+	double packs = 1 - f->random;
+	double cpu = 1 / (f->share * (f->other + packs * f->cost[step]));
 
 	if (f->line <= 0)
 		return cpu;
-	double line = f->line / f->ratio[step];
+	double line = f->line / (f->random + packs * f->ratio[step]);
 	return line < cpu ? line : cpu;
 }
 
@@ -54,7 +62,10 @@ unsigned pace_choose(const struct pace_figures *f, unsigned now)
 
 void pace_share(struct pace *p, unsigned connections)
 {
+	p->connections = connections;
 	p->f.share = connections > p->cores ? (double)connections / p->cores : 1;
+	if (p->squeezed > p->f.share)
+		p->f.share = p->squeezed;
 }
 
 void pace_init(struct pace *p, enum codec_choice want, int level, unsigned cores)
@@ -120,27 +131,29 @@ bool pace_looks_random(const uint8_t *p, size_t len)
 	return squares < UINT64_C(256) * 272 * 11 / 10;
 }
 
-static void learn(double *known, double seen)
+/* The mean of the first ones, then one that forgets. */
+static void learn(double *known, double seen, unsigned nth, double least)
 {
-	*known = *known > 0 ? *known + NEW_WEIGHT * (seen - *known) : seen;
+	double weight = 1.0 / nth > least ? 1.0 / nth : least;
+
+	*known += weight * (seen - *known);
 }
 
 /* One block through every codec, so that they are compared over the same content. */
 static void trial(struct pace *p, struct codec_ctx *c, const void *plain, size_t len, void *out,
-		  size_t room, bool random)
+		  size_t room)
 {
 	uint64_t began = cpu_ns(), at = began, now;
 
-	learn(&p->f.ratio[0], 1);
+	p->trials++;
 	for (unsigned i = 1; i < PACE_STEPS; i++) {
 		size_t n = len;
 
-		if (!random)
-			(void)codec_encode(c, pace_steps[i].codec, pace_steps[i].level, plain, len,
-					   out, room, &n);
+		(void)codec_encode(c, pace_steps[i].codec, pace_steps[i].level, plain, len, out,
+				   room, &n);
 		now = cpu_ns();
-		learn(&p->f.cost[i], (double)(now - at) / (double)len);
-		learn(&p->f.ratio[i], (double)n / (double)len);
+		learn(&p->f.cost[i], (double)(now - at) / (double)len, p->trials, NEW_TRIAL);
+		learn(&p->f.ratio[i], (double)n / (double)len, p->trials, NEW_TRIAL);
 		at = now;
 	}
 	p->trial_after_ns = clock_ns() + TRIAL_SHARE * (at - began);
@@ -153,22 +166,23 @@ enum codec pace_encode(struct pace *p, struct codec_ctx *c, const void *plain, s
 	struct pace_step s = p->automatic ? pace_steps[p->step] : p->fixed;
 	bool try = p->automatic && !p->contest.slots && (p->line_waits || p->f.ratio[1] <= 0) &&
 		   clock_ns() >= p->trial_after_ns;
-	bool random = false;
 	enum codec codec;
 	uint64_t began;
+	bool random;
 
 	*ret_len = len;
 	if (s.codec == CODEC_RAW && !try)
 		return CODEC_RAW;
-	began = cpu_ns();
-	random = pace_looks_random(plain, len) && ++p->random_blocks % RETRY_RANDOM;
-	if (try)
-		trial(p, c, plain, len, out, room, random);
+	random = pace_looks_random(plain, len);
+	learn(&p->f.random, random, ++p->looked, NEW_LOOK);
+	if (try && !random)
+		trial(p, c, plain, len, out, room);
+	random = random && ++p->random_blocks % RETRY_RANDOM;
 	if (random || s.codec == CODEC_RAW)
 		return CODEC_RAW;
+	began = cpu_ns();
 	codec = codec_encode(c, s.codec, s.level, plain, len, out, room, ret_len);
-	if (!try)
-		p->packing_ns += cpu_ns() - began;
+	p->packing_ns += cpu_ns() - began;
 	return codec;
 }
 
@@ -181,6 +195,18 @@ static void know_line(struct pace *p, uint64_t wire, uint64_t wait_ns, double ns
 		p->f.line = rate;
 	else if (p->f.line > 0)
 		p->f.line = rate > p->f.line * GROWTH ? rate : p->f.line * GROWTH;
+}
+
+/* Where the line waits for us and we for it, nothing else but other work for the cores takes time.
+ */
+static void know_cores(struct pace *p, double ns, double waited, double cpu)
+{
+	double seen = cpu > 0 ? (ns - waited) / cpu : 1;
+
+	if (!p->line_waits)
+		return;
+	seen = seen < 1 ? 1 : seen > SQUEEZE_MAX ? SQUEEZE_MAX : seen;
+	p->squeezed = p->squeezed > 0 ? p->squeezed + NEW_SQUEEZE * (seen - p->squeezed) : seen;
 }
 
 /* ---- what the model says is proved where much goes through ---- */
@@ -196,7 +222,7 @@ static void end_contest(struct pace *p)
 	const struct pace_contest *c = &p->contest;
 	double rate[2] = { c->bytes[0] / c->ns[0], c->bytes[1] / c->ns[1] };
 	bool rival_is_harder = c->rival > c->now;
-	bool harder_wins = rate[rival_is_harder] > rate[!rival_is_harder] * BETTER;
+	bool harder_wins = rate[rival_is_harder] > rate[!rival_is_harder] * PROVED;
 	bool rival_wins = harder_wins == rival_is_harder;
 
 	p->step = rival_wins ? c->rival : c->now;
@@ -235,7 +261,7 @@ static void consider(struct pace *p)
 {
 	unsigned next = pace_choose(&p->f, p->step);
 
-	if (p->plain_rate < FAST || next < p->step) {
+	if (p->wire_rate * p->connections < FAST || next < p->step) {
 		p->step = next;
 		p->calm = 0;
 	} else if (!still_holds(p)) {
@@ -263,15 +289,26 @@ void pace_tick(struct pace *p, size_t plain, uint64_t wire, uint64_t wait_ns, ui
 	if (!is_over(p, ns))
 		return;
 	p->plain_rate = (double)p->plain * 1e9 / (double)ns;
+	p->wire_rate = (double)(wire - p->wire) * 1e9 / (double)ns;
 	if (p->automatic) {
 		cpu = cpu_ns() - p->cpu_ns;
 		p->f.other =
 		    cpu > p->packing_ns ? (double)(cpu - p->packing_ns) / (double)p->plain : 0;
 		know_line(p, wire, wait_ns, (double)ns);
+		know_cores(p, (double)ns, (double)(wait_ns - p->wait_ns), (double)cpu);
+		pace_share(p, p->connections);
 		if (p->contest.slots)
 			contest_slot(p, (double)ns);
 		else
 			consider(p);
+		log_debug("pace",
+			  "%s: %.1f MB/s of blocks, line %.1f MB/s, waited %.0f %% for it, core "
+			  "%.2f times taken, "
+			  "lz4 %.2f, zstd %.2f %.2f %.2f of what is not random, %.0f %% is",
+			  pace_word(p), p->plain_rate / 1e6, p->f.line * 1e3,
+			  (double)(wait_ns - p->wait_ns) * 100 / (double)ns, p->f.share,
+			  p->f.ratio[1], p->f.ratio[2], p->f.ratio[3], p->f.ratio[4],
+			  p->f.random * 100);
 	}
 	pace_restart(p, wire, wait_ns, now_ns);
 }

@@ -7,14 +7,19 @@
  *         harder moves work from the first to the second; the best choice is where the slower one
  *         is fastest (pace_choose).
  * Measure the line: bytes out over an interval in which we often waited for it. When we did not
- * wait, it may be faster than we know: the figure grows until it is reached again. the codecs: now
- * and then one block goes through all of them, at most a fiftieth of the time. What a block costs
- * is CPU time, times the connections that share a core. Proof   the model takes the receiver for a
- * part of the line, which is wrong where its processor is what is narrow: that one has work for
- * each plain byte, however it was packed. So where much goes through, packing must prove itself: it
- * and what is cheaper take turns for a fifth of a second, and the cheaper one stays unless the
- * other moved 5 % more. Noise   what looks random (a block that is packed or encrypted already)
- * goes raw without being tried, but for one in 16. Threads one.
+ *         wait, it may be faster than we know: the figure grows until it is reached again. The
+ *         codecs: now and then one block goes through all of them, at most a fiftieth of the time.
+ *         What a block costs is CPU time, times the connections that share a core, or what others
+ *         leave of it: the time that is neither waiting nor CPU time tells.
+ * Proof   the model takes the receiver for a part of the line, which is wrong where its processor
+ *         is what is narrow: that one has work for each plain byte, however it was packed. So where
+ *         much goes through, packing must prove itself: it and what is cheaper take turns for a
+ *         fifth of a second, and the cheaper one stays unless the other moved 5 % more. Not on
+ *         slow lines, where what fits into a send buffer would decide such a turn.
+ * Noise   what looks random (a block that is packed or encrypted already) goes raw without being
+ *         tried, but for one in 16. The codecs are compared over the rest, and the share of noise
+ *         is counted apart: a few blocks tried would tell it badly.
+ * Threads one.
  */
 #ifndef SENDER_PACE_H
 #define SENDER_PACE_H
@@ -34,14 +39,15 @@ struct pace_step {
 extern const struct pace_step pace_steps[PACE_STEPS];
 
 struct pace_figures {
-	double other;             /* ns of CPU for a plain byte, packing apart */
-	double share;             /* connections for each core, at least 1 */
-	double line;              /* wire bytes a ns; 0: not known, it never made us wait */
+	double other; /* ns of CPU for a plain byte, packing apart */
+	double share; /* time for each CPU time: of connections for each core, at least 1 */
+	double line;  /* wire bytes a ns; 0: not known, it never made us wait */
 	double cost[PACE_STEPS];  /* ns of CPU for a plain byte */
 	double ratio[PACE_STEPS]; /* wire bytes for a plain one; 0: not tried yet */
+	double random;            /* share of the blocks that goes raw at every step */
 };
 
-/* The step with the most plain bytes a second. ${now} stays unless another is 5 % better. */
+/* The step with the most plain bytes a second. ${now} stays unless another is 2 % better. */
 unsigned pace_choose(const struct pace_figures *f, unsigned now);
 
 struct pace {
@@ -49,11 +55,12 @@ struct pace {
 	struct pace_step fixed;
 	unsigned step; /* index into pace_steps, when automatic */
 	struct pace_figures f;
-	unsigned random_blocks;
+	unsigned random_blocks, looked, trials;
 	uint64_t trial_after_ns; /* no block goes through all codecs before */
 	bool line_waits;         /* in the last interval */
-	unsigned cores;
-	double plain_rate; /* bytes a second, in the last interval; 0: there was none */
+	unsigned cores, connections;
+	double squeezed;              /* time for each CPU time as it was seen; 0: not yet */
+	double plain_rate, wire_rate; /* bytes a second, in the last interval; 0: there was none */
 	struct pace_contest {
 		unsigned slots; /* that are still to come; 0: there is none */
 		unsigned now, rival;

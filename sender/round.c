@@ -557,8 +557,8 @@ static unsigned cores(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-/* A round that reads far more than it sends is held by the processor from its first block on, on any
- * line. */
+/* A round that reads far more than it sends is held by the processor from its first block on, on
+ * any line. */
 static bool mostly_compares(const struct move *m)
 {
 	uint64_t blocks = 0, claimed = 0;

@@ -6,13 +6,14 @@
  *         TARGET is written; one that exists keeps its pages. CERT, KEY: of the TLS server.
  * Shape   prints one JSON object: bytes, and CPU seconds of each part over the whole source.
  * How     A block goes through all parts one after another, as it would in a transfer, so it lies
- * in the same cache; each part is timed by the thread's CPU clock, less the clock's own cost. TLS
- * is timed apart: the same frame lengths go over loopback sockets, as many at once as the transfer
- * has connections, with a process at each end, records gathered as in a transfer; each process
- * tells its own CPU time. How many matters, because loopback bills the kernel's work to whichever
- * side is running: one connection alone makes the receiver look cheaper than it can be. Left out on purpose:
- * everything that a transfer adds to its parts (hand-over between processes, journal, window,
- * frames' checks). That is what the ratio to the sum is there to show.
+ *         in the same cache; each part is timed by the thread's CPU clock, less the clock's own
+ *         cost. TLS is timed apart: the same frame lengths go over loopback sockets, as many at
+ *         once as the transfer has connections, with a process at each end, records gathered as in
+ *         a transfer; each process tells its own CPU time. How many matters: loopback bills the
+ *         kernel's work to whichever side is running, and one connection alone makes the receiver
+ *         look cheaper than it can be.
+ * Left out on purpose: everything that a transfer adds to its parts (hand-over between processes,
+ *         journal, window, frames' checks). That is what the ratio to the sum is there to show.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -396,8 +397,7 @@ static void tls(struct bench *b, const char *cert, const char *key)
 	for (unsigned i = 0; i < b->connections; i++)
 		one_connection(b, i, cert, key, told[1]);
 	for (unsigned i = 0; i < 2 * b->connections; i++) {
-		if (wait(&status) < 0 || status ||
-		    read(told[0], &t, sizeof t) != (ssize_t)sizeof t)
+		if (wait(&status) < 0 || status || read(told[0], &t, sizeof t) != (ssize_t)sizeof t)
 			die("a process of a connection");
 		*(t.sender ? &b->tls_send : &b->tls_receive) += t.cpu;
 	}

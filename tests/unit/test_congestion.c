@@ -32,11 +32,12 @@ static void go(struct run *r, const struct path *p, unsigned seconds)
 
 	for (unsigned i = 0; i < seconds * 1000 / LOOK_MS; i++) {
 		uint64_t bytes = p->rate * LOOK_MS / 1000;
+		uint32_t segments = (uint32_t)(bytes / 1448);
 
 		r->now_ms += LOOK_MS;
 		r->seen.acked += bytes;
-		r->seen.segments += (uint32_t)(bytes / 1448);
-		lost += (double)(bytes / 1448) * p->loss / 1e6;
+		r->seen.segments += segments;
+		lost += (double)segments * p->loss / 1e6;
 		r->seen.resent += (uint32_t)lost;
 		lost -= (uint32_t)lost;
 		r->seen.rtt_us = p->rtt_us;
