@@ -287,8 +287,9 @@ int machine_argv_make(struct machine_argv *a, const struct options *o, const str
 	static const char *const fixed[] = {
 		"-m",
 		"768",
+		/* bootfix has one thread, and an emulated second processor may lose its timer */
 		"-smp",
-		"2",
+		"1",
 		"-nodefaults",
 		"-no-user-config",
 		"-display",

@@ -49,7 +49,7 @@ lab_run() {
 		index=$((index + 1))
 	done
 	# A leftover machine would keep writing to the disks: it dies with this shell.
-	setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1024 -smp 2 \
+	setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg,thread=multi -cpu max -m 1024 -smp 1 \
 		-machine q35,graphics=off -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$lab_image/vmlinuz" -initrd "$work/initrd" \
 		-append "console=ttyS0 quiet panic=-1 rdinit=/lab-init" \

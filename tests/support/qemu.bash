@@ -222,18 +222,17 @@ guest_boot() {
 # Runs in the subshell of a command substitution, so that its trap replaces none
 # of the caller's. Sees guest_boot's variables.
 _guest_run() {
-	local qemu_args=() index smm='' cpus=2
+	local qemu_args=() index smm=''
 	# With SMM, SeaBIOS enters it for each read from a virtio disk; emulated, GRUB
 	# then takes more than ten minutes to load a kernel, instead of seconds.
 	[[ $firmware = uefi ]] || smm=,smm=off
-	# Linux looks at SCSI and ATA disks on all processors at once, and gives sda to whoever comes first:
-	# a guest that knows its disks by such names boots from the first one only with one processor.
-	[[ ${#disks[@]} -lt 2 || $bus = virtio-blk || $bus = nvme ]] || cpus=1
 	# Not local: the trap runs when this function is already gone.
 	scratch=$(mktemp -d) pid=
 	trap '[[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null; rm -rf "$scratch"' EXIT
 	trap 'exit 1' INT TERM HUP
-	qemu_args=(-name "$name" -accel "tcg,thread=multi" -cpu max -smp "$cpus" -m "$memory"
+	# One processor. Linux looks at SCSI and ATA disks on all of them at once, and gives sda to whoever
+	# comes first; and an emulated second one loses its timer now and then, and the guest stands still.
+	qemu_args=(-name "$name" -accel "tcg,thread=multi" -cpu max -smp 1 -m "$memory"
 		-machine "$machine,graphics=off$smm" -nodefaults -no-user-config -display none -no-reboot
 		-serial "file:$log")
 	_guest_firmware "$firmware" "$vars" "$scratch" || exit
