@@ -173,12 +173,25 @@ static void spill(const char *dir, const char *path, const void *data, size_t le
 	assert_int_equal(fclose(f), 0);
 }
 
+static void rename_in(const char *dir, const char *from, const char *path)
+{
+	char old[2048], new[2048];
+
+	(void)snprintf(old, sizeof old, "%s%s", dir, from);
+	(void)snprintf(new, sizeof new, "%s%s", dir, path);
+	assert_int_equal(rename(old, new), 0);
+}
+
 /* What exec.c would do, without its care. */
 static void act(const struct plan *p, const char *dir)
 {
 	for (size_t i = 0; i < p->n_actions; i++) {
 		const struct action *a = &p->actions[i];
 
+		if (a->kind == A_RENAME) {
+			rename_in(dir, a->from, a->path);
+			continue;
+		}
 		assert_true(a->kind == A_WRITE || a->kind == A_APPEND);
 		spill(dir, a->path, a->data.data, a->data.len, a->kind == A_WRITE ? "wb" : "ab");
 	}
@@ -250,6 +263,21 @@ static void compare(const struct plan *p, const char *out)
 	assert_int_equal(n, n_files);
 }
 
+/* Every file that changes, as it is after the last action on it. */
+static void write_golden(const struct plan *p, const char *out)
+{
+	struct buf planned = { 0 };
+
+	remove_tree(out);
+	for (size_t i = 0; i < p->n_actions; i++) {
+		const char *path = p->actions[i].path;
+
+		assert_int_equal(plan_read(p, path, MAX_CONFIG_FILE, &planned, NULL), 0);
+		spill(out, path, planned.data, planned.len, "wb");
+		buf_free(&planned);
+	}
+}
+
 static void run_case(const char *name)
 {
 	char in[1024], out[1024], tree[64];
@@ -261,10 +289,8 @@ static void run_case(const char *name)
 	copy_tree(in, tree, sizeof tree);
 	open_guest(&g, tree, true);
 	plan_texts(&g, &p);
-	if (getenv("TRANSIT_GOLDEN_WRITE")) {
-		remove_tree(out);
-		act(&p, out);
-	}
+	if (getenv("TRANSIT_GOLDEN_WRITE"))
+		write_golden(&p, out);
 	compare(&p, out);
 	act(&p, tree);
 	plan_free(&p);
@@ -298,6 +324,48 @@ static void a_rhel_6_guest_changes_as_written_down(void **state)
 	run_case("rhel6-legacy");
 }
 
+static void a_sles_11_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("sles11-legacy");
+}
+
+static void a_rhel_8_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("rhel8-kernelopts");
+}
+
+static void a_centos_7_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("centos7-lvm");
+}
+
+static void an_alpine_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("alpine-extlinux");
+}
+
+static void an_arch_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("arch-sdboot");
+}
+
+static void an_ubuntu_18_04_guest_keeps_what_is_stable(void **state)
+{
+	(void)state;
+	run_case("ubuntu1804-uuid");
+}
+
+static void an_amazon_linux_2_guest_keeps_what_is_stable(void **state)
+{
+	(void)state;
+	run_case("amzn2-uuid");
+}
+
 /* ---- what the findings say ------------------------------------------------------------------- */
 
 static void what_is_left_alone_is_said(void **state)
@@ -314,6 +382,26 @@ static void what_is_left_alone_is_said(void **state)
 	assert_true(found(&p, "crypttab", LEVEL_WARN, "TPM"));
 	plan_free(&p);
 	guest_free(&g);
+}
+
+static void a_grubenv_of_an_odd_length_is_left_alone_and_said(void **state)
+{
+	const char *env = "# GRUB Environment Block\nkernelopts=root=/dev/sda1\n####";
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/rhel8-kernelopts/in", tree, sizeof tree);
+	spill(tree, "/boot/grub2/grubenv", env, strlen(env), "wb");
+	open_guest(&g, tree, true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "cmdline", LEVEL_WARN, "no environment block"));
+	for (size_t i = 0; i < p.n_actions; i++)
+		assert_string_not_equal(p.actions[i].path, "/boot/grub2/grubenv");
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
 }
 
 static void a_guess_is_said_and_never_used_to_format(void **state)
@@ -608,7 +696,15 @@ int main(void)
 		cmocka_unit_test(a_debian_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_9_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_6_guest_changes_as_written_down),
+		cmocka_unit_test(a_sles_11_guest_changes_as_written_down),
+		cmocka_unit_test(a_rhel_8_guest_changes_as_written_down),
+		cmocka_unit_test(a_centos_7_guest_changes_as_written_down),
+		cmocka_unit_test(an_alpine_guest_changes_as_written_down),
+		cmocka_unit_test(an_arch_guest_changes_as_written_down),
+		cmocka_unit_test(an_ubuntu_18_04_guest_keeps_what_is_stable),
+		cmocka_unit_test(an_amazon_linux_2_guest_keeps_what_is_stable),
 		cmocka_unit_test(what_is_left_alone_is_said),
+		cmocka_unit_test(a_grubenv_of_an_odd_length_is_left_alone_and_said),
 		cmocka_unit_test(a_guess_is_said_and_never_used_to_format),
 		cmocka_unit_test(a_root_on_a_disk_that_stayed_behind_blocks),
 		cmocka_unit_test(with_volumes_out_of_sight_no_uuid_is_called_gone),
