@@ -109,8 +109,9 @@ static void open_guest(struct guest *g, const char *dir, bool facts)
 		fail_msg("%s", e.text);
 }
 
-static const struct step *const text_steps[] = { &step_crypttab, &step_fstab,   &step_cmdline,
-						 &step_network,  &step_debconf, &step_selinux };
+static const struct step *const text_steps[] = { &step_leftovers, &step_crypttab, &step_fstab,
+						 &step_cmdline,   &step_network,  &step_debconf,
+						 &step_selinux };
 
 static void plan_steps(const struct guest *g, const struct step *const *list, size_t n,
 		       struct plan *p)
@@ -324,6 +325,12 @@ static void a_rhel_6_guest_changes_as_written_down(void **state)
 	run_case("rhel6-legacy");
 }
 
+static void a_centos_5_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("centos5-modprobe");
+}
+
 static void a_sles_11_guest_changes_as_written_down(void **state)
 {
 	(void)state;
@@ -382,6 +389,88 @@ static void what_is_left_alone_is_said(void **state)
 	assert_true(found(&p, "crypttab", LEVEL_WARN, "TPM"));
 	plan_free(&p);
 	guest_free(&g);
+}
+
+static void leftovers_that_need_a_person_are_said(void **state)
+{
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/centos7-lvm/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "line 10: a filter by names of the source"));
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "line 13: a filter rejects disks"));
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "line 7: an array is known by names"));
+	plan_free(&p);
+	guest_free(&g);
+	open_guest(&g, TESTS_DIR "/golden/edit/sles11-legacy/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "1 lines name disks of the source by wwid"));
+	plan_free(&p);
+	guest_free(&g);
+	open_guest(&g, TESTS_DIR "/golden/edit/rhel6-legacy/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "no kernel here has the module virtio_blk"));
+	plan_free(&p);
+	guest_free(&g);
+}
+
+static void a_list_saved_before_is_not_overwritten(void **state)
+{
+	const struct step *const list[] = { &step_leftovers };
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/rhel9-bls/in", tree, sizeof tree);
+	spill(tree, "/etc/lvm/devices/system.devices.bootfix-saved", "x", 1, "wb");
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "is there from an earlier run"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void filters_that_let_the_target_through_stay(void **state)
+{
+	static const struct {
+		const char *filter;
+		size_t n_actions;
+	} cases[] = {
+		{ "filter = [ \"a|^/dev/sda2$|\", \"r|.*|\" ]", 1 },
+		{ "filter = [ \"a|sd[ab]|\", \"r/.*/\" ]", 1 },
+		{ "filter = [ \"a|^/dev/(sda|sdb)|\", \"r/.*/\" ]", 1 },
+		{ "filter = [ \"a|/dev/vda2|\", \"r/.*/\" ]", 1 },
+		{ "filter = [ \"r/.*/\", \"a|/dev/vd|\", \"a|/dev/sda|\" ]", 1 },
+		{ "filter = [ \"a|/dev/vd[a-z]|\", \"a|/dev/sda|\", \"r/.*/\" ]", 0 },
+		{ "filter = [ \"a|.*|\", \"a|/dev/sda|\", \"r/.*/\" ]", 0 },
+		{ "filter = [ \"a|/dev/sda|\" ]", 0 },
+		{ "filter = [ \"a|/dev/mapper/luks-.*|\", \"r/.*/\" ]", 0 },
+		{ "filter = [ \"a|/dev/disk/by-id/dm-uuid-LVM-x|\", \"r/.*/\" ]", 0 },
+	};
+	const struct step *const list[] = { &step_leftovers };
+	char tree[64];
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/debian-bios/in", tree, sizeof tree);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct guest g;
+		struct plan p;
+
+		spill(tree, "/etc/lvm/lvmlocal.conf", cases[i].filter, strlen(cases[i].filter),
+		      "wb");
+		open_guest(&g, tree, true);
+		plan_steps(&g, list, 1, &p);
+		if (p.n_actions != cases[i].n_actions)
+			fail_msg("%zu actions for %s", p.n_actions, cases[i].filter);
+		plan_free(&p);
+		guest_free(&g);
+	}
+	remove_tree(tree);
 }
 
 static void a_grubenv_of_an_odd_length_is_left_alone_and_said(void **state)
@@ -696,6 +785,7 @@ int main(void)
 		cmocka_unit_test(a_debian_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_9_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_6_guest_changes_as_written_down),
+		cmocka_unit_test(a_centos_5_guest_changes_as_written_down),
 		cmocka_unit_test(a_sles_11_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_8_guest_changes_as_written_down),
 		cmocka_unit_test(a_centos_7_guest_changes_as_written_down),
@@ -704,6 +794,9 @@ int main(void)
 		cmocka_unit_test(an_ubuntu_18_04_guest_keeps_what_is_stable),
 		cmocka_unit_test(an_amazon_linux_2_guest_keeps_what_is_stable),
 		cmocka_unit_test(what_is_left_alone_is_said),
+		cmocka_unit_test(leftovers_that_need_a_person_are_said),
+		cmocka_unit_test(a_list_saved_before_is_not_overwritten),
+		cmocka_unit_test(filters_that_let_the_target_through_stay),
 		cmocka_unit_test(a_grubenv_of_an_odd_length_is_left_alone_and_said),
 		cmocka_unit_test(a_guess_is_said_and_never_used_to_format),
 		cmocka_unit_test(a_root_on_a_disk_that_stayed_behind_blocks),
