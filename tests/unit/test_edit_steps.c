@@ -721,6 +721,56 @@ static void a_complete_image_gets_no_modules_and_no_drop_in(void **state)
 	remove_tree(tree);
 }
 
+static void add_lvm_list(const char *tree, bool with_local)
+{
+	struct buf b = { 0 };
+	struct cpio_out c = { .out = &b };
+
+	assert_int_equal(cpio_out_file(&c, "etc/lvm/devices/system.devices", 0644, "", 0, NULL), 0);
+	if (with_local)
+		assert_int_equal(cpio_out_file(&c, "etc/lvm/lvmlocal.conf", 0644, "#\n", 2, NULL),
+				 0);
+	assert_int_equal(cpio_out_end(&c, NULL), 0);
+	spill(tree, "/boot/initrd.img-" K, b.data, b.len, "ab");
+	buf_free(&b);
+}
+
+/* LVM in the image would see no disk but those of the list. */
+static void a_list_of_devices_in_the_image_is_switched_off_once(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	make_kernel(tree, sizeof tree);
+	make_initrd(tree, "conf/initramfs.conf", true);
+	add_lvm_list(tree, false);
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_int_equal(p.actions[0].kind, A_APPEND);
+	assert_non_null(
+	    memmem(p.actions[0].data.data, p.actions[0].data.len, "etc/lvm/lvmlocal.conf", 21));
+	assert_non_null(strstr(p.actions[0].why, "; LVM's list of devices"));
+	act(&p, tree);
+	plan_free(&p);
+	guest_free(&g);
+
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_false(found(&p, "virtio", LEVEL_WARN, "lvmlocal.conf"));
+	plan_free(&p);
+	guest_free(&g);
+
+	add_lvm_list(tree, true);
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "virtio", LEVEL_WARN, "an lvmlocal.conf of the guest"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void a_fixed_module_list_is_not_appended_to(void **state)
 {
 	char tree[64];
@@ -806,6 +856,7 @@ int main(void)
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
+		cmocka_unit_test(a_list_of_devices_in_the_image_is_switched_off_once),
 		cmocka_unit_test(a_fixed_module_list_is_not_appended_to),
 		cmocka_unit_test(a_kernel_without_the_wished_bus_blocks),
 		cmocka_unit_test(a_broken_image_is_left_alone_and_said),
