@@ -110,6 +110,18 @@ static int want_text(struct look *k, enum text_for what)
 	return 1;
 }
 
+/* Files of /etc that say which disks may be used. */
+static bool is_config(const char *name)
+{
+	static const char *const names[] = { "etc/lvm/lvm.conf", "etc/mdadm.conf",
+					     "etc/mdadm/mdadm.conf" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 static int on_member(void *ctx, const struct cpio_member *m, struct err *e)
 {
 	struct look *k = ctx;
@@ -132,7 +144,7 @@ static int on_member(void *ctx, const struct cpio_member *m, struct err *e)
 		return want_text(k, TEXT_LVM_LOCAL);
 	if (begins(m->name, "conf/conf.d/") && S_ISREG(m->mode))
 		return want_text(k, TEXT_RESUME);
-	return 0;
+	return is_config(m->name) ? strlist_add_once(&k->im->configs, m->name, e) : 0;
 }
 
 static int on_data(void *ctx, const uint8_t *data, size_t len, struct err *e)
@@ -169,6 +181,7 @@ int initramfs_look(const uint8_t *img, size_t len, const char *version, struct i
 void initramfs_free(struct initramfs *im)
 {
 	strlist_free(&im->present);
+	strlist_free(&im->configs);
 }
 
 /* One driver of the target: by what the hardware calls itself, and by name for kernels that have

@@ -41,6 +41,7 @@ struct initramfs {
 	struct strlist present; /* names of this kernel's modules inside */
 	bool lvm_devices;       /* a list of the devices LVM may use (system.devices) is inside */
 	enum initramfs_lvm lvm_local;
+	struct strlist configs; /* "etc/lvm/lvm.conf", "etc/mdadm.conf": own copies of the image */
 	char resume[128]; /* RESUME= of initramfs-tools' conf/conf.d, the last one; "" when none */
 };
 

@@ -78,12 +78,11 @@ static int edit_lvm(struct leftovers_file *f, struct err *e)
 		if (v.fits)
 			continue;
 		if (v.accepts_old && v.rejects && prefix[0]) {
-			plan_finding(
-			    f->p, LEFTOVERS, LEVEL_WARN, f->path,
-			    "line %u: a filter by names of the source; disks %s* are "
-			    "accepted from now on; an initramfs that has its own copy is to "
-			    "be built anew in the guest",
-			    filter.number, prefix);
+			plan_finding(f->p, LEFTOVERS, LEVEL_WARN, f->path,
+				     "line %u: a filter by names of the source; disks %s* are "
+				     "accepted from now "
+				     "on",
+				     filter.number, prefix);
 			r = edits_add(&f->ed, (struct span){ filter.list.off, 0 }, add, e);
 		} else if (v.rejects_old) {
 			plan_finding(f->p, LEFTOVERS, LEVEL_WARN, f->path,

@@ -159,6 +159,20 @@ static bool may_free_lvm(const struct look *k)
 	return false;
 }
 
+/* What another step corrects in /etc is still the old in the image's own copy. */
+static void say_old_copies(const struct look *k)
+{
+	for (size_t i = 0; i < k->p->n_actions; i++) {
+		const char *path = k->p->actions[i].path;
+
+		if (path && path[0] == '/' && strlist_has(&k->im.configs, path + 1))
+			plan_finding(k->p, NAME, LEVEL_WARN, k->k->initrd,
+				     "has its own copy of %s, as it was: if the boot does not find "
+				     "its disks, build the image anew in the guest",
+				     path);
+	}
+}
+
 static int append(struct look *k, struct err *e)
 {
 	struct initramfs_files files = { .version = k->k->version,
@@ -209,6 +223,7 @@ static int look_into_image(struct look *k, struct virtio_keep *keep, struct err 
 			     "holds modules of another kernel than %s: left alone", k->k->version);
 		return 0;
 	}
+	say_old_copies(k);
 	k->resume = new_resume(k);
 	k->free_lvm = may_free_lvm(k);
 	if (!k->missing.n && !k->resume && !k->free_lvm) {

@@ -771,6 +771,38 @@ static void a_list_of_devices_in_the_image_is_switched_off_once(void **state)
 	remove_tree(tree);
 }
 
+static void copies_in_the_image_that_stay_old_are_said(void **state)
+{
+	const char *filter = "devices {\n filter = [ \"a|/dev/sda|\", \"r/.*/\" ]\n}\n";
+	const struct step *const list[] = { &step_leftovers, &step_virtio };
+	struct buf b = { 0 };
+	struct cpio_out c = { .out = &b };
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	make_kernel(tree, sizeof tree);
+	make_initrd(tree, "conf/initramfs.conf", true);
+	spill(tree, "/etc/lvm/lvm.conf", filter, strlen(filter), "wb");
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 2, &p);
+	assert_false(found(&p, "virtio", LEVEL_WARN, "its own copy"));
+	plan_free(&p);
+	guest_free(&g);
+
+	assert_int_equal(cpio_out_file(&c, "etc/lvm/lvm.conf", 0644, "", 0, NULL), 0);
+	assert_int_equal(cpio_out_end(&c, NULL), 0);
+	spill(tree, "/boot/initrd.img-" K, b.data, b.len, "ab");
+	buf_free(&b);
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 2, &p);
+	assert_true(found(&p, "virtio", LEVEL_WARN, "its own copy of /etc/lvm/lvm.conf"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void a_fixed_module_list_is_not_appended_to(void **state)
 {
 	char tree[64];
@@ -857,6 +889,7 @@ int main(void)
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
 		cmocka_unit_test(a_list_of_devices_in_the_image_is_switched_off_once),
+		cmocka_unit_test(copies_in_the_image_that_stay_old_are_said),
 		cmocka_unit_test(a_fixed_module_list_is_not_appended_to),
 		cmocka_unit_test(a_kernel_without_the_wished_bus_blocks),
 		cmocka_unit_test(a_broken_image_is_left_alone_and_said),
