@@ -129,6 +129,22 @@ static void first_there(const struct guest *g, char ret[static MAX_PATH], const 
 	ret[0] = 0;
 }
 
+/* What Arch and Alpine call the files of a kernel: "linux" (the package, in pkgbase), or "lts",
+ * what the version ends in. */
+static void short_name(const struct guest *g, const struct kernel *k, char *ret, size_t size)
+{
+	scoped(buf_free) struct buf text = { 0 };
+	const char *dash = strrchr(k->version, '-');
+	char path[MAX_PATH + 16];
+
+	(void)snprintf(path, sizeof path, "%s/pkgbase", k->modules);
+	if (!guest_read(g, path, 64, &text, NULL) && text.data)
+		(void)snprintf(ret, size, "%.*s", (int)strcspn((const char *)text.data, "/\r\n"),
+			       (const char *)text.data);
+	else
+		(void)snprintf(ret, size, "%s", dash ? dash + 1 : "");
+}
+
 static int on_kernel(void *arg, const char *name, unsigned char type)
 {
 	/* Pairs of what stands before and behind the version. */
@@ -139,6 +155,8 @@ static int on_kernel(void *arg, const char *name, unsigned char type)
 					       "",
 					       "/boot/initramfs-",
 					       ".img",
+					       "/boot/initramfs-",
+					       "",
 					       "/boot/initrd-",
 					       "",
 					       "/boot/initrd-",
@@ -146,7 +164,7 @@ static int on_kernel(void *arg, const char *name, unsigned char type)
 					       NULL };
 	struct kernel_walk *w = arg;
 	struct guest *g = w->g;
-	char index[MAX_PATH];
+	char index[MAX_PATH], flavour[64];
 	struct kernel *k, *more;
 
 	if (type == DT_REG || strlen(name) >= sizeof k->version || g->n_kernels >= MAX_KERNELS)
@@ -164,6 +182,11 @@ static int on_kernel(void *arg, const char *name, unsigned char type)
 	(void)snprintf(k->modules, sizeof k->modules, "%.100s/%.256s", w->dir, name);
 	first_there(g, k->image, name, images);
 	first_there(g, k->initrd, name, initrds);
+	short_name(g, k, flavour, sizeof flavour);
+	if (!k->image[0] && !k->initrd[0] && flavour[0]) {
+		first_there(g, k->image, flavour, images);
+		first_there(g, k->initrd, flavour, initrds);
+	}
 	return 0;
 }
 
@@ -180,13 +203,25 @@ static int look_at_kernels(struct guest *g, struct err *e)
 
 /* ---- loader ---------------------------------------------------------------------------------- */
 
+/* One file by two names (menu.lst that links to grub.conf) would be changed twice. */
+static bool config_known(const struct guest *g, const struct stat *file)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < g->loader.n_configs; i++)
+		if (!guest_stat(g, g->loader.configs[i], &st, NULL) && st.st_dev == file->st_dev &&
+		    st.st_ino == file->st_ino)
+			return true;
+	return false;
+}
+
 static int add_config(struct guest *g, const char *path, struct err *e)
 {
 	struct loader *l = &g->loader;
 	struct stat st;
 
 	if (l->n_configs >= MAX_CONFIGS || guest_stat(g, path, &st, NULL) < 0 ||
-	    !S_ISREG(st.st_mode))
+	    !S_ISREG(st.st_mode) || config_known(g, &st))
 		return 0;
 	l->configs[l->n_configs] = strdup(path);
 	if (!l->configs[l->n_configs])
@@ -237,8 +272,8 @@ static int look_for_configs(struct guest *g, struct err *e)
 		{ "/boot/grub/grub.cfg", LOADER_GRUB2 },
 		{ "/boot/extlinux/extlinux.conf", LOADER_EXTLINUX },
 		{ "/boot/extlinux.conf", LOADER_EXTLINUX },
-		{ "/boot/grub/menu.lst", LOADER_GRUB_LEGACY },
 		{ "/boot/grub/grub.conf", LOADER_GRUB_LEGACY },
+		{ "/boot/grub/menu.lst", LOADER_GRUB_LEGACY },
 	};
 	char dir[MAX_PATH];
 	int r;

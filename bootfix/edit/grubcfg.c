@@ -57,6 +57,28 @@ static bool take_kernel(struct piece *rest, struct piece *ret)
 	return false;
 }
 
+/* RHEL 8: its entries say $kernelopts, and grub.cfg sets that where grubenv does not. */
+static bool take_kernelopts(struct piece rest, const struct lines *l, struct grubcfg_line *ret)
+{
+	static const char *const sets[] = { "kernelopts=\"", "default_kernelopts=\"" };
+
+	while (rest.len && is_blank(rest.s[0])) {
+		rest.s++;
+		rest.len--;
+	}
+	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+		size_t n = strlen(sets[i]);
+
+		if (!piece_begins(rest, sets[i]) || rest.len == n || rest.s[rest.len - 1] != '"')
+			continue;
+		*ret = (struct grubcfg_line){ .number = l->number };
+		ret->args = (struct span){ (size_t)(rest.s - l->text) + n, rest.len - n - 1 };
+		ret->odd = l->line.len > LINE_MAX_LEN || memchr(rest.s + n, '"', rest.len - n - 1);
+		return true;
+	}
+	return false;
+}
+
 bool grubcfg_next(struct lines *l, enum grubcfg_kind kind, struct grubcfg_line *ret)
 {
 	while (lines_next(l)) {
@@ -67,6 +89,8 @@ bool grubcfg_next(struct lines *l, enum grubcfg_kind kind, struct grubcfg_line *
 			continue;
 		if (rest.len && rest.s[rest.len - 1] == '\r')
 			rest.len--;
+		if (kind == GRUBCFG_GRUB2 && piece_is(word, "set") && take_kernelopts(rest, l, ret))
+			return true;
 		k = keyword_of(word, kind);
 		if (!k || (k->has_kernel && !take_kernel(&rest, &path)))
 			continue;

@@ -10,14 +10,21 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* What the content of a member is looked at for. */
+enum text_for { TEXT_NONE, TEXT_RESUME, TEXT_LVM_LOCAL };
+
 struct look {
 	struct initramfs *im;
 	const char *version;
 	size_t n_other;
-	bool in_resume; /* the member whose content arrives is a conf.d file that may say RESUME= */
-	char text[1024]; /* its beginning */
+	enum text_for text_for; /* of the member that arrives */
+	char text[1024];        /* its beginning */
 	size_t text_len;
 };
+
+#define LVM_LOCAL "etc/lvm/lvmlocal.conf"
+static const char lvm_local[] = "# Written by bootfix: the list of devices is the source's.\n"
+				"devices {\n\tuse_devicesfile=0\n}\n";
 
 static bool begins(const char *s, const char *with)
 {
@@ -69,17 +76,12 @@ static int learn_module(struct look *k, const char *path, struct err *e)
 	return strlist_add(&k->im->present, name, e);
 }
 
-/* What conf.d said so far is complete: the last RESUME= wins, as in the shell that reads it. */
-static void end_resume(struct look *k)
+/* The last RESUME= wins, as in the shell that reads conf.d. */
+static void learn_resume(struct look *k)
 {
-	const char *at;
+	const char *at = strstr(k->text, "RESUME=");
 	size_t n;
 
-	if (!k->in_resume)
-		return;
-	k->in_resume = false;
-	k->text[k->text_len] = 0;
-	at = strstr(k->text, "RESUME=");
 	if (!at || (at != k->text && at[-1] != '\n'))
 		return;
 	at += strlen("RESUME=");
@@ -90,11 +92,41 @@ static void end_resume(struct look *k)
 	}
 }
 
+/* The member before is complete. */
+static void end_text(struct look *k)
+{
+	k->text[k->text_len] = 0;
+	if (k->text_for == TEXT_RESUME)
+		learn_resume(k);
+	else if (k->text_for == TEXT_LVM_LOCAL)
+		k->im->lvm_local = strcmp(k->text, lvm_local) ? LVM_LOCAL_OTHER : LVM_LOCAL_OURS;
+	k->text_for = TEXT_NONE;
+}
+
+static int want_text(struct look *k, enum text_for what)
+{
+	k->text_for = what;
+	k->text_len = 0;
+	return 1;
+}
+
+/* Files of /etc that say which disks may be used. */
+static bool is_config(const char *name)
+{
+	static const char *const names[] = { "etc/lvm/lvm.conf", "etc/mdadm.conf",
+					     "etc/mdadm/mdadm.conf" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 static int on_member(void *ctx, const struct cpio_member *m, struct err *e)
 {
 	struct look *k = ctx;
 
-	end_resume(k);
+	end_text(k);
 	learn_kind(k->im, m->name);
 	if (!strcmp(m->name, INITRAMFS_MARKER))
 		k->im->marker = true;
@@ -106,12 +138,13 @@ static int on_member(void *ctx, const struct cpio_member *m, struct err *e)
 	}
 	if (begins(m->name, "lib/modules/"))
 		return learn_module(k, m->name + strlen("lib/modules/"), e);
-	if (begins(m->name, "conf/conf.d/") && S_ISREG(m->mode)) {
-		k->in_resume = true;
-		k->text_len = 0;
-		return 1;
-	}
-	return 0;
+	if (!strcmp(m->name, "etc/lvm/devices/system.devices"))
+		k->im->lvm_devices = true;
+	if (!strcmp(m->name, LVM_LOCAL) && S_ISREG(m->mode))
+		return want_text(k, TEXT_LVM_LOCAL);
+	if (begins(m->name, "conf/conf.d/") && S_ISREG(m->mode))
+		return want_text(k, TEXT_RESUME);
+	return is_config(m->name) ? strlist_add_once(&k->im->configs, m->name, e) : 0;
 }
 
 static int on_data(void *ctx, const uint8_t *data, size_t len, struct err *e)
@@ -139,7 +172,7 @@ int initramfs_look(const uint8_t *img, size_t len, const char *version, struct i
 		initramfs_free(&im);
 		return r;
 	}
-	end_resume(&k);
+	end_text(&k);
 	im.other_kernel = k.n_other && !im.present.n;
 	*ret = im;
 	return 0;
@@ -148,6 +181,7 @@ int initramfs_look(const uint8_t *img, size_t len, const char *version, struct i
 void initramfs_free(struct initramfs *im)
 {
 	strlist_free(&im->present);
+	strlist_free(&im->configs);
 }
 
 /* One driver of the target: by what the hardware calls itself, and by name for kernels that have
@@ -294,6 +328,8 @@ int initramfs_supplement(const struct initramfs *im, size_t img_len, const struc
 	}
 	if (!r && files->resume)
 		r = add_resume(&c, files->resume, e);
+	if (!r && files->free_lvm)
+		r = cpio_out_file(&c, LVM_LOCAL, 0644, lvm_local, strlen(lvm_local), e);
 	/* Without new modules the indexes inside are right. */
 	for (size_t i = 0; !r && missing->n && i < files->indexes->n; i++)
 		r = add_file(&c, dir, files->indexes->v[i], files, e);

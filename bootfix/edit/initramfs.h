@@ -26,6 +26,9 @@ enum initramfs_kind {
 	INITRAMFS_STATIC, /* nash or SUSE mkinitrd: a fixed list of insmod; appending is no use */
 };
 
+/* etc/lvm/lvmlocal.conf inside: settings that go before those of lvm.conf. */
+enum initramfs_lvm { LVM_LOCAL_NONE, LVM_LOCAL_OURS, LVM_LOCAL_OTHER };
+
 #define INITRAMFS_MARKER "etc/bootfix-supplement"
 
 struct initramfs {
@@ -36,6 +39,9 @@ struct initramfs {
 	bool marker;   /* a supplement of ours is already inside */
 	bool other_kernel;      /* modules of other versions only */
 	struct strlist present; /* names of this kernel's modules inside */
+	bool lvm_devices;       /* a list of the devices LVM may use (system.devices) is inside */
+	enum initramfs_lvm lvm_local;
+	struct strlist configs; /* "etc/lvm/lvm.conf", "etc/mdadm.conf": own copies of the image */
 	char resume[128]; /* RESUME= of initramfs-tools' conf/conf.d, the last one; "" when none */
 };
 
@@ -58,6 +64,7 @@ struct initramfs_files {
 	const char *version;
 	const struct strlist *indexes; /* "modules.dep", ...: all of the kernel's folder */
 	const char *resume; /* new RESUME= for initramfs-tools ("" for none), or NULL: no change */
+	bool free_lvm;      /* LVM is to look at all disks: a file cannot be taken out again */
 	/* Whole file of the kernel's module folder by relative path. */
 	int (*read)(void *ctx, const char *path, struct buf *ret, struct err *e);
 	void *ctx;

@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 #define NAME "cmdline"
-#define GRUBENV_LEN 1024U
+#define GRUBENV_BLOCK 1024U
 
 /* One file while its edits are collected. */
 struct look {
@@ -117,6 +117,18 @@ static bool resume_is_gone(const struct look *k, struct span line)
 	       spec_answer(k->g, spec, false).fate == SPEC_GONE;
 }
 
+/* Keys whose value is the device the boot needs. boot= is FIPS: where the kernel's checksum is. */
+static bool names_root(struct piece key)
+{
+	static const char *const keys[] = { "root", "boot", "mount.usr", "cryptdevice",
+					    "cryptroot" };
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (piece_is(key, keys[i]))
+			return true;
+	return false;
+}
+
 static int edit_line(struct look *k, struct span line, bool initrd, struct err *e)
 {
 	struct span rest = line;
@@ -128,7 +140,7 @@ static int edit_line(struct look *k, struct span line, bool initrd, struct err *
 
 		if (!t.has_value)
 			continue;
-		if (piece_is(key, "root") || piece_is(key, "boot") || piece_is(key, "cryptdevice"))
+		if (names_root(key))
 			r = on_root(k, &t, initrd, e);
 		else if (piece_is(key, "resume"))
 			r = on_resume(k, &t, e);
@@ -147,8 +159,11 @@ static int edit_loader(struct look *k, size_t len, struct err *e)
 
 	while (!r && grubcfg_next(&l, kind, &line)) {
 		if (line.odd)
-			plan_finding(k->p, NAME, LEVEL_WARN, k->path,
-				     "line %u goes on on the next one: left alone", line.number);
+			plan_finding(
+			    k->p, NAME, LEVEL_WARN, k->path,
+			    "line %u goes on on the next one, is too long or has quotes inside "
+			    "quotes: left alone",
+			    line.number);
 		else
 			r = edit_line(k, line.args, kernel_has_initrd(k->g, k->text, line.kernel),
 				      e);
@@ -186,6 +201,45 @@ static int edit_default(struct look *k, size_t len, struct err *e)
 	return r;
 }
 
+/* /etc/update-extlinux.conf of Alpine: root= stands there as it will on the command line. */
+static int edit_update_extlinux(struct look *k, size_t len, struct err *e)
+{
+	struct lines l = { .text = k->text, .len = len };
+	struct shellvar v;
+	int r = 0;
+
+	while (!r && shellvar_next(&l, &v)) {
+		struct piece key = { k->text + v.key.off, v.key.len };
+		bool root = piece_is(key, "root");
+
+		if (!root && !piece_is(key, "default_kernel_opts"))
+			continue;
+		if (!v.plain)
+			plan_finding(k->p, NAME, LEVEL_WARN, k->path,
+				     "line %u is put together by the shell: left alone", v.number);
+		else
+			r = edit_line(k, root ? l.line : v.value, true, e);
+	}
+	return r;
+}
+
+/* /etc/sysconfig/bootloader of old SUSE: what the entry of the next kernel gets. */
+static int edit_sysconfig(struct look *k, size_t len, struct err *e)
+{
+	struct lines l = { .text = k->text, .len = len };
+	struct shellvar v;
+	int r = 0;
+
+	while (!r && shellvar_next(&l, &v)) {
+		struct piece key = { k->text + v.key.off, v.key.len };
+		size_t n = strlen("_APPEND");
+
+		if (v.plain && key.len > n && !memcmp(key.s + key.len - n, "_APPEND", n))
+			r = edit_line(k, v.value, true, e);
+	}
+	return r;
+}
+
 /* initramfs-tools' conf.d: what the next image will wait for. */
 static int edit_resume_conf(struct look *k, size_t len, struct err *e)
 {
@@ -217,14 +271,19 @@ static int edit_plain(struct look *k, size_t len, struct err *e)
 	return edit_line(k, (struct span){ 0, end ? (size_t)(end - k->text) : len }, true, e);
 }
 
-/* grubenv: lines in a block of exactly 1024 bytes, filled up with '#'. */
+/* grubenv: lines in blocks of exactly 1024 bytes, filled up with '#'. */
 static int edit_grubenv(struct look *k, size_t len, struct err *e)
 {
 	struct lines l = { .text = k->text, .len = len };
 	int r = 0;
 
-	if (len != GRUBENV_LEN)
+	if (len % GRUBENV_BLOCK) {
+		plan_finding(k->p, NAME, LEVEL_WARN, k->path,
+			     "%zu bytes are no environment block of GRUB: left alone; make a new "
+			     "one with grub2-editenv in the guest",
+			     len);
 		return 0;
+	}
 	while (!r && lines_next(&l)) {
 		struct piece line = lines_piece(&l);
 		size_t n = strlen("kernelopts=");
@@ -235,20 +294,18 @@ static int edit_grubenv(struct look *k, size_t len, struct err *e)
 	return r;
 }
 
-static int refill_grubenv(struct buf *b, struct err *e)
+/* GRUB finds the file by its blocks on the disk: the length stays what it was. */
+static int refill_grubenv(struct buf *b, size_t len, struct err *e)
 {
+	int r = 0;
+
 	while (b->len && b->data[b->len - 1] == '#')
 		b->len--;
-	if (b->len > GRUBENV_LEN)
-		return err_set(e, ERR_GUEST, ENOSPC, "grubenv would be longer than %u bytes",
-			       GRUBENV_LEN);
-	while (b->len < GRUBENV_LEN) {
-		int r = buf_add(b, "#", 1, e);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (b->len > len)
+		return err_set(e, ERR_GUEST, ENOSPC, "grubenv would be longer than %zu bytes", len);
+	while (!r && b->len < len)
+		r = buf_add(b, "#", 1, e);
+	return r;
 }
 
 typedef int edit_fn(struct look *k, size_t len, struct err *e);
@@ -271,7 +328,7 @@ static int one_file(const struct guest *g, struct plan *p, const char *path, edi
 	if (!r && k.ed.n)
 		r = edits_apply(&k.ed, k.text, file.len, &out, e);
 	if (!r && k.ed.n && edit == edit_grubenv)
-		r = refill_grubenv(&out, e);
+		r = refill_grubenv(&out, file.len, e);
 	edits_free(&k.ed);
 	if (r < 0)
 		return err_under(e, r, "%s", path);
@@ -332,6 +389,10 @@ static int plan_cmdline(const struct guest *g, struct plan *p, struct err *e)
 		    (struct folder){ g, p, "/etc/default/grub.d", ".cfg", edit_default, e });
 	if (!r)
 		r = one_file(g, p, "/etc/kernel/cmdline", edit_plain, e);
+	if (!r)
+		r = one_file(g, p, "/etc/update-extlinux.conf", edit_update_extlinux, e);
+	if (!r)
+		r = one_file(g, p, "/etc/sysconfig/bootloader", edit_sysconfig, e);
 	if (!r)
 		r = whole_folder((struct folder){ g, p, "/etc/initramfs-tools/conf.d", "",
 						  edit_resume_conf, e });

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The planners that edit files of the guest.
 target_sources(bootfix_core PRIVATE
-  steps/cmdline.c steps/crypttab.c steps/debconf.c steps/fstab.c steps/network.c steps/selinux.c
-  steps/spec.c steps/virtio.c steps/virtio_keep.c)
+  steps/cmdline.c steps/crypttab.c steps/debconf.c steps/fstab.c
+  steps/leftovers.c steps/leftovers_lvm.c steps/leftovers_mdadm.c steps/leftovers_modprobe.c
+  steps/network.c steps/selinux.c steps/spec.c steps/virtio.c steps/virtio_keep.c)

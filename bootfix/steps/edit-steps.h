@@ -7,7 +7,8 @@
 
 #include "types.h"
 
-extern const struct step step_virtio; /* drivers into the initramfs of every kernel */
+extern const struct step step_leftovers; /* lists and filters by names of the source */
+extern const struct step step_virtio;    /* drivers into the initramfs of every kernel */
 extern const struct step step_fstab;
 extern const struct step step_crypttab;
 extern const struct step step_cmdline; /* root=, resume= and kin, where loaders keep them */

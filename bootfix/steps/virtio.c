@@ -30,6 +30,10 @@ struct look {
 	struct strlist indexes, wanted, lacking, missing;
 	struct initramfs im;
 	struct buf image;
+	/* What else its supplement is to change: see struct initramfs_files. */
+	const char *resume;
+	char resume_text[128];
+	bool free_lvm;
 };
 
 static void look_free(struct look *k)
@@ -128,7 +132,7 @@ static bool kernel_can(const struct look *k)
 }
 
 /* The RESUME= that initramfs-tools baked in waits for a volume: NULL when it may stay. */
-static const char *new_resume(const struct look *k, char *text, size_t size)
+static const char *new_resume(struct look *k)
 {
 	struct spec_answer a;
 
@@ -137,15 +141,44 @@ static const char *new_resume(const struct look *k, char *text, size_t size)
 	a = spec_answer(k->g, k->im.resume, false);
 	if (a.fate == SPEC_KEEP || a.fate == SPEC_UNSURE)
 		return NULL;
-	(void)snprintf(text, size, "%s", a.fate == SPEC_CHANGE ? a.text : "");
-	return text;
+	(void)snprintf(k->resume_text, sizeof k->resume_text, "%s",
+		       a.fate == SPEC_CHANGE ? a.text : "");
+	return k->resume_text;
 }
 
-static int append(struct look *k, const char *resume, struct err *e)
+/* A list of the source's devices in the image hides the target's disks from LVM. */
+static bool may_free_lvm(const struct look *k)
+{
+	if (!k->im.lvm_devices || k->im.lvm_local == LVM_LOCAL_OURS)
+		return false;
+	if (k->im.lvm_local == LVM_LOCAL_NONE)
+		return true;
+	plan_finding(k->p, NAME, LEVEL_WARN, k->k->initrd,
+		     "holds LVM's system.devices of the source and an lvmlocal.conf of the guest: "
+		     "when that does not say use_devicesfile=0, build the image anew in the guest");
+	return false;
+}
+
+/* What another step corrects in /etc is still the old in the image's own copy. */
+static void say_old_copies(const struct look *k)
+{
+	for (size_t i = 0; i < k->p->n_actions; i++) {
+		const char *path = k->p->actions[i].path;
+
+		if (path && path[0] == '/' && strlist_has(&k->im.configs, path + 1))
+			plan_finding(k->p, NAME, LEVEL_WARN, k->k->initrd,
+				     "has its own copy of %s, as it was: if the boot does not find "
+				     "its disks, build the image anew in the guest",
+				     path);
+	}
+}
+
+static int append(struct look *k, struct err *e)
 {
 	struct initramfs_files files = { .version = k->k->version,
 					 .indexes = &k->indexes,
-					 .resume = resume,
+					 .resume = k->resume,
+					 .free_lvm = k->free_lvm,
 					 .read = read_module_file,
 					 .ctx = k };
 	scoped(buf_free) struct buf out = { 0 };
@@ -160,20 +193,21 @@ static int append(struct look *k, const char *resume, struct err *e)
 			     "%zu MiB: old boot loaders cannot load images of that size",
 			     (k->image.len + out.len) >> 20);
 	if (k->missing.n)
-		(void)snprintf(why, sizeof why,
-			       "%zu modules for virtio%s, %zu bytes behind the image", k->missing.n,
-			       resume ? " and another RESUME=" : "", out.len);
+		(void)snprintf(why, sizeof why, "%zu modules for virtio%s%s, %zu bytes behind it",
+			       k->missing.n, k->resume ? ", another RESUME=" : "",
+			       k->free_lvm ? ", LVM without its list of devices" : "", out.len);
 	else
-		(void)snprintf(why, sizeof why,
-			       "RESUME= of the image named a volume that is not here");
+		(void)snprintf(why, sizeof why, "%s%s%s",
+			       k->resume ? "RESUME= of the image named a volume that is not here"
+					 : "",
+			       k->resume && k->free_lvm ? "; " : "",
+			       k->free_lvm ? "LVM's list of devices in it was the source's" : "");
 	return plan_append(k->p, NAME, k->k->initrd, &out, why, e);
 }
 
 /* 1: this kernel boots; 0: it does not, and a finding says why. */
 static int look_into_image(struct look *k, struct virtio_keep *keep, struct err *e)
 {
-	const char *resume;
-	char text[128];
 	int r = plan_read(k->p, k->k->initrd, MAX_INITRD, &k->image, e);
 
 	if (r == -ENOENT)
@@ -189,8 +223,10 @@ static int look_into_image(struct look *k, struct virtio_keep *keep, struct err 
 			     "holds modules of another kernel than %s: left alone", k->k->version);
 		return 0;
 	}
-	resume = new_resume(k, text, sizeof text);
-	if (!k->missing.n && !resume) {
+	say_old_copies(k);
+	k->resume = new_resume(k);
+	k->free_lvm = may_free_lvm(k);
+	if (!k->missing.n && !k->resume && !k->free_lvm) {
 		plan_finding(k->p, NAME, LEVEL_OK, k->k->initrd, "has all that virtio needs");
 		if (k->im.marker)
 			virtio_keep_kernel(keep, k->im.kind, &k->modules);
@@ -203,7 +239,7 @@ static int look_into_image(struct look *k, struct virtio_keep *keep, struct err 
 			     initramfs_kind_word(k->im.kind));
 		return 0;
 	}
-	r = append(k, resume, e);
+	r = append(k, e);
 	if (r < 0)
 		return r;
 	if (k->missing.n)

@@ -109,8 +109,9 @@ static void open_guest(struct guest *g, const char *dir, bool facts)
 		fail_msg("%s", e.text);
 }
 
-static const struct step *const text_steps[] = { &step_crypttab, &step_fstab,   &step_cmdline,
-						 &step_network,  &step_debconf, &step_selinux };
+static const struct step *const text_steps[] = { &step_leftovers, &step_crypttab, &step_fstab,
+						 &step_cmdline,   &step_network,  &step_debconf,
+						 &step_selinux };
 
 static void plan_steps(const struct guest *g, const struct step *const *list, size_t n,
 		       struct plan *p)
@@ -173,12 +174,25 @@ static void spill(const char *dir, const char *path, const void *data, size_t le
 	assert_int_equal(fclose(f), 0);
 }
 
+static void rename_in(const char *dir, const char *from, const char *path)
+{
+	char old[2048], new[2048];
+
+	(void)snprintf(old, sizeof old, "%s%s", dir, from);
+	(void)snprintf(new, sizeof new, "%s%s", dir, path);
+	assert_int_equal(rename(old, new), 0);
+}
+
 /* What exec.c would do, without its care. */
 static void act(const struct plan *p, const char *dir)
 {
 	for (size_t i = 0; i < p->n_actions; i++) {
 		const struct action *a = &p->actions[i];
 
+		if (a->kind == A_RENAME) {
+			rename_in(dir, a->from, a->path);
+			continue;
+		}
 		assert_true(a->kind == A_WRITE || a->kind == A_APPEND);
 		spill(dir, a->path, a->data.data, a->data.len, a->kind == A_WRITE ? "wb" : "ab");
 	}
@@ -250,6 +264,21 @@ static void compare(const struct plan *p, const char *out)
 	assert_int_equal(n, n_files);
 }
 
+/* Every file that changes, as it is after the last action on it. */
+static void write_golden(const struct plan *p, const char *out)
+{
+	struct buf planned = { 0 };
+
+	remove_tree(out);
+	for (size_t i = 0; i < p->n_actions; i++) {
+		const char *path = p->actions[i].path;
+
+		assert_int_equal(plan_read(p, path, MAX_CONFIG_FILE, &planned, NULL), 0);
+		spill(out, path, planned.data, planned.len, "wb");
+		buf_free(&planned);
+	}
+}
+
 static void run_case(const char *name)
 {
 	char in[1024], out[1024], tree[64];
@@ -261,10 +290,8 @@ static void run_case(const char *name)
 	copy_tree(in, tree, sizeof tree);
 	open_guest(&g, tree, true);
 	plan_texts(&g, &p);
-	if (getenv("TRANSIT_GOLDEN_WRITE")) {
-		remove_tree(out);
-		act(&p, out);
-	}
+	if (getenv("TRANSIT_GOLDEN_WRITE"))
+		write_golden(&p, out);
 	compare(&p, out);
 	act(&p, tree);
 	plan_free(&p);
@@ -298,6 +325,54 @@ static void a_rhel_6_guest_changes_as_written_down(void **state)
 	run_case("rhel6-legacy");
 }
 
+static void a_centos_5_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("centos5-modprobe");
+}
+
+static void a_sles_11_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("sles11-legacy");
+}
+
+static void a_rhel_8_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("rhel8-kernelopts");
+}
+
+static void a_centos_7_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("centos7-lvm");
+}
+
+static void an_alpine_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("alpine-extlinux");
+}
+
+static void an_arch_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("arch-sdboot");
+}
+
+static void an_ubuntu_18_04_guest_keeps_what_is_stable(void **state)
+{
+	(void)state;
+	run_case("ubuntu1804-uuid");
+}
+
+static void an_amazon_linux_2_guest_keeps_what_is_stable(void **state)
+{
+	(void)state;
+	run_case("amzn2-uuid");
+}
+
 /* ---- what the findings say ------------------------------------------------------------------- */
 
 static void what_is_left_alone_is_said(void **state)
@@ -314,6 +389,108 @@ static void what_is_left_alone_is_said(void **state)
 	assert_true(found(&p, "crypttab", LEVEL_WARN, "TPM"));
 	plan_free(&p);
 	guest_free(&g);
+}
+
+static void leftovers_that_need_a_person_are_said(void **state)
+{
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/centos7-lvm/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "line 10: a filter by names of the source"));
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "line 13: a filter rejects disks"));
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "line 7: an array is known by names"));
+	plan_free(&p);
+	guest_free(&g);
+	open_guest(&g, TESTS_DIR "/golden/edit/sles11-legacy/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "1 lines name disks of the source by wwid"));
+	plan_free(&p);
+	guest_free(&g);
+	open_guest(&g, TESTS_DIR "/golden/edit/rhel6-legacy/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "no kernel here has the module virtio_blk"));
+	plan_free(&p);
+	guest_free(&g);
+}
+
+static void a_list_saved_before_is_not_overwritten(void **state)
+{
+	const struct step *const list[] = { &step_leftovers };
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/rhel9-bls/in", tree, sizeof tree);
+	spill(tree, "/etc/lvm/devices/system.devices.bootfix-saved", "x", 1, "wb");
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "leftovers", LEVEL_WARN, "is there from an earlier run"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void filters_that_let_the_target_through_stay(void **state)
+{
+	static const struct {
+		const char *filter;
+		size_t n_actions;
+	} cases[] = {
+		{ "filter = [ \"a|^/dev/sda2$|\", \"r|.*|\" ]", 1 },
+		{ "filter = [ \"a|sd[ab]|\", \"r/.*/\" ]", 1 },
+		{ "filter = [ \"a|^/dev/(sda|sdb)|\", \"r/.*/\" ]", 1 },
+		{ "filter = [ \"a|/dev/vda2|\", \"r/.*/\" ]", 1 },
+		{ "filter = [ \"r/.*/\", \"a|/dev/vd|\", \"a|/dev/sda|\" ]", 1 },
+		{ "filter = [ \"a|/dev/vd[a-z]|\", \"a|/dev/sda|\", \"r/.*/\" ]", 0 },
+		{ "filter = [ \"a|.*|\", \"a|/dev/sda|\", \"r/.*/\" ]", 0 },
+		{ "filter = [ \"a|/dev/sda|\" ]", 0 },
+		{ "filter = [ \"a|/dev/mapper/luks-.*|\", \"r/.*/\" ]", 0 },
+		{ "filter = [ \"a|/dev/disk/by-id/dm-uuid-LVM-x|\", \"r/.*/\" ]", 0 },
+	};
+	const struct step *const list[] = { &step_leftovers };
+	char tree[64];
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/debian-bios/in", tree, sizeof tree);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct guest g;
+		struct plan p;
+
+		spill(tree, "/etc/lvm/lvmlocal.conf", cases[i].filter, strlen(cases[i].filter),
+		      "wb");
+		open_guest(&g, tree, true);
+		plan_steps(&g, list, 1, &p);
+		if (p.n_actions != cases[i].n_actions)
+			fail_msg("%zu actions for %s", p.n_actions, cases[i].filter);
+		plan_free(&p);
+		guest_free(&g);
+	}
+	remove_tree(tree);
+}
+
+static void a_grubenv_of_an_odd_length_is_left_alone_and_said(void **state)
+{
+	const char *env = "# GRUB Environment Block\nkernelopts=root=/dev/sda1\n####";
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/rhel8-kernelopts/in", tree, sizeof tree);
+	spill(tree, "/boot/grub2/grubenv", env, strlen(env), "wb");
+	open_guest(&g, tree, true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "cmdline", LEVEL_WARN, "no environment block"));
+	for (size_t i = 0; i < p.n_actions; i++)
+		assert_string_not_equal(p.actions[i].path, "/boot/grub2/grubenv");
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
 }
 
 static void a_guess_is_said_and_never_used_to_format(void **state)
@@ -544,6 +721,88 @@ static void a_complete_image_gets_no_modules_and_no_drop_in(void **state)
 	remove_tree(tree);
 }
 
+static void add_lvm_list(const char *tree, bool with_local)
+{
+	struct buf b = { 0 };
+	struct cpio_out c = { .out = &b };
+
+	assert_int_equal(cpio_out_file(&c, "etc/lvm/devices/system.devices", 0644, "", 0, NULL), 0);
+	if (with_local)
+		assert_int_equal(cpio_out_file(&c, "etc/lvm/lvmlocal.conf", 0644, "#\n", 2, NULL),
+				 0);
+	assert_int_equal(cpio_out_end(&c, NULL), 0);
+	spill(tree, "/boot/initrd.img-" K, b.data, b.len, "ab");
+	buf_free(&b);
+}
+
+/* LVM in the image would see no disk but those of the list. */
+static void a_list_of_devices_in_the_image_is_switched_off_once(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	make_kernel(tree, sizeof tree);
+	make_initrd(tree, "conf/initramfs.conf", true);
+	add_lvm_list(tree, false);
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_int_equal(p.actions[0].kind, A_APPEND);
+	assert_non_null(
+	    memmem(p.actions[0].data.data, p.actions[0].data.len, "etc/lvm/lvmlocal.conf", 21));
+	assert_non_null(strstr(p.actions[0].why, "; LVM's list of devices"));
+	act(&p, tree);
+	plan_free(&p);
+	guest_free(&g);
+
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_false(found(&p, "virtio", LEVEL_WARN, "lvmlocal.conf"));
+	plan_free(&p);
+	guest_free(&g);
+
+	add_lvm_list(tree, true);
+	plan_virtio(&g, &p, tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "virtio", LEVEL_WARN, "an lvmlocal.conf of the guest"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void copies_in_the_image_that_stay_old_are_said(void **state)
+{
+	const char *filter = "devices {\n filter = [ \"a|/dev/sda|\", \"r/.*/\" ]\n}\n";
+	const struct step *const list[] = { &step_leftovers, &step_virtio };
+	struct buf b = { 0 };
+	struct cpio_out c = { .out = &b };
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	make_kernel(tree, sizeof tree);
+	make_initrd(tree, "conf/initramfs.conf", true);
+	spill(tree, "/etc/lvm/lvm.conf", filter, strlen(filter), "wb");
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 2, &p);
+	assert_false(found(&p, "virtio", LEVEL_WARN, "its own copy"));
+	plan_free(&p);
+	guest_free(&g);
+
+	assert_int_equal(cpio_out_file(&c, "etc/lvm/lvm.conf", 0644, "", 0, NULL), 0);
+	assert_int_equal(cpio_out_end(&c, NULL), 0);
+	spill(tree, "/boot/initrd.img-" K, b.data, b.len, "ab");
+	buf_free(&b);
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 2, &p);
+	assert_true(found(&p, "virtio", LEVEL_WARN, "its own copy of /etc/lvm/lvm.conf"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void a_fixed_module_list_is_not_appended_to(void **state)
 {
 	char tree[64];
@@ -608,7 +867,19 @@ int main(void)
 		cmocka_unit_test(a_debian_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_9_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_6_guest_changes_as_written_down),
+		cmocka_unit_test(a_centos_5_guest_changes_as_written_down),
+		cmocka_unit_test(a_sles_11_guest_changes_as_written_down),
+		cmocka_unit_test(a_rhel_8_guest_changes_as_written_down),
+		cmocka_unit_test(a_centos_7_guest_changes_as_written_down),
+		cmocka_unit_test(an_alpine_guest_changes_as_written_down),
+		cmocka_unit_test(an_arch_guest_changes_as_written_down),
+		cmocka_unit_test(an_ubuntu_18_04_guest_keeps_what_is_stable),
+		cmocka_unit_test(an_amazon_linux_2_guest_keeps_what_is_stable),
 		cmocka_unit_test(what_is_left_alone_is_said),
+		cmocka_unit_test(leftovers_that_need_a_person_are_said),
+		cmocka_unit_test(a_list_saved_before_is_not_overwritten),
+		cmocka_unit_test(filters_that_let_the_target_through_stay),
+		cmocka_unit_test(a_grubenv_of_an_odd_length_is_left_alone_and_said),
 		cmocka_unit_test(a_guess_is_said_and_never_used_to_format),
 		cmocka_unit_test(a_root_on_a_disk_that_stayed_behind_blocks),
 		cmocka_unit_test(with_volumes_out_of_sight_no_uuid_is_called_gone),
@@ -617,6 +888,8 @@ int main(void)
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
+		cmocka_unit_test(a_list_of_devices_in_the_image_is_switched_off_once),
+		cmocka_unit_test(copies_in_the_image_that_stay_old_are_said),
 		cmocka_unit_test(a_fixed_module_list_is_not_appended_to),
 		cmocka_unit_test(a_kernel_without_the_wished_bus_blocks),
 		cmocka_unit_test(a_broken_image_is_left_alone_and_said),

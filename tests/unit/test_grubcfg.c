@@ -52,6 +52,28 @@ static void only_kernel_lines_are_found(void **state)
 	assert_true(nth(grub2, GRUBCFG_GRUB2, 2).odd);
 }
 
+static void what_kernelopts_is_set_to_is_a_command_line(void **state)
+{
+	const char *text = "if [ -z \"${kernelopts}\" ]; then\n"
+			   "  set kernelopts=\"root=/dev/sda1 ro \"\nfi\n"
+			   "set  default_kernelopts=\"root=/dev/sda2\"\n"
+			   "set kernelopts=\"\nset kernelopts=root=/dev/sda3\nset root='hd0'\n"
+			   "set kernelopts=\"a\"b\"\n";
+	struct lines l = { .text = text, .len = strlen(text) };
+	struct grubcfg_line line;
+	unsigned n = 0;
+
+	(void)state;
+	while (grubcfg_next(&l, GRUBCFG_GRUB2, &line))
+		n++;
+	assert_int_equal(n, 3);
+	assert_span(text, nth(text, GRUBCFG_GRUB2, 0).args, "root=/dev/sda1 ro ");
+	assert_int_equal(nth(text, GRUBCFG_GRUB2, 0).kernel.len, 0);
+	assert_false(nth(text, GRUBCFG_GRUB2, 0).odd);
+	assert_span(text, nth(text, GRUBCFG_GRUB2, 1).args, "root=/dev/sda2");
+	assert_true(nth(text, GRUBCFG_GRUB2, 2).odd);
+}
+
 static void other_loaders_have_their_own_words(void **state)
 {
 	const char *legacy = "title x\n\tkernel --type=linux /vmlinuz ro root=/dev/hda1\n"
@@ -186,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_kernel_lines_are_found),
+		cmocka_unit_test(what_kernelopts_is_set_to_is_a_command_line),
 		cmocka_unit_test(other_loaders_have_their_own_words),
 		cmocka_unit_test(the_name_of_a_file_says_its_language),
 		cmocka_unit_test(a_config_without_search_goes_by_number),

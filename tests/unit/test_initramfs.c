@@ -97,11 +97,13 @@ static int read_file(void *ctx, const char *path, struct buf *ret, struct err *e
 	return buf_add_str(ret, path, e);
 }
 
-static void append(struct fixture *f, const char *resume)
+static void append(struct fixture *f, const char *resume, bool free_lvm)
 {
-	struct initramfs_files files = {
-		.version = K, .indexes = &f->indexes, .resume = resume, .read = read_file
-	};
+	struct initramfs_files files = { .version = K,
+					 .indexes = &f->indexes,
+					 .resume = resume,
+					 .free_lvm = free_lvm,
+					 .read = read_file };
 	struct buf out = { 0 };
 
 	assert_int_equal(
@@ -153,7 +155,7 @@ static void only_what_is_missing_is_added_and_then_nothing_is(void **state)
 	assert_int_equal(f->missing.n, 4);
 	assert_false(strlist_has(&f->missing, "virtio"));
 	before = f->image.len;
-	append(f, NULL);
+	append(f, NULL, false);
 	assert_true(f->image.len > before);
 	look(f);
 	assert_int_equal(f->missing.n, 0);
@@ -179,7 +181,7 @@ static void an_lz4_image_stays_one_stream(void **state)
 	make_image(f, none, true);
 	look(f);
 	assert_int_equal(f->im.image.last, CPIO_LZ4);
-	append(f, NULL);
+	append(f, NULL, false);
 	look(f);
 	assert_int_equal(f->im.image.last, CPIO_LZ4);
 	assert_int_equal(f->im.image.n_segments, 1);
@@ -224,12 +226,51 @@ static void the_last_resume_of_the_image_counts(void **state)
 
 	make_image(f, has, false);
 	look(f);
-	append(f, "UUID=2");
+	append(f, "UUID=2", false);
 	look(f);
 	assert_string_equal(f->im.resume, "UUID=2");
-	append(f, "");
+	append(f, "", false);
 	look(f);
 	assert_string_equal(f->im.resume, "");
+}
+
+/* As dracut makes it with hostonly: the list comes along, and lvmlocal.conf if there is one. */
+static void add_lvm_list(struct fixture *f, const char *local)
+{
+	struct buf b = { 0 };
+	struct cpio_out c = { .out = &b };
+
+	assert_int_equal(cpio_out_file(&c, "etc/lvm/devices/system.devices", 0644, "x", 1, NULL),
+			 0);
+	if (local)
+		assert_int_equal(
+		    cpio_out_file(&c, "etc/lvm/lvmlocal.conf", 0644, local, strlen(local), NULL),
+		    0);
+	assert_int_equal(cpio_out_end(&c, NULL), 0);
+	assert_int_equal(buf_add(&f->image, b.data, b.len, NULL), 0);
+	buf_free(&b);
+}
+
+static void a_list_of_lvm_s_devices_is_switched_off_once(void **state)
+{
+	struct fixture *f = *state;
+	const char *const has[] = { K "/kernel/v/virtio.ko", NULL };
+
+	make_image(f, has, false);
+	look(f);
+	assert_false(f->im.lvm_devices);
+	add_lvm_list(f, NULL);
+	look(f);
+	assert_true(f->im.lvm_devices);
+	assert_int_equal(f->im.lvm_local, LVM_LOCAL_NONE);
+	append(f, NULL, true);
+	look(f);
+	assert_int_equal(f->im.lvm_local, LVM_LOCAL_OURS);
+	assert_string_equal(f->im.resume, "/dev/sda2");
+	assert_non_null(memmem(f->image.data, f->image.len, "\n\tuse_devicesfile=0\n", 20));
+	add_lvm_list(f, "local { }\n");
+	look(f);
+	assert_int_equal(f->im.lvm_local, LVM_LOCAL_OTHER);
 }
 
 int main(void)
@@ -245,6 +286,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_lz4_image_stays_one_stream, setup, teardown),
 		cmocka_unit_test(the_padding_fits_every_image),
 		cmocka_unit_test_setup_teardown(the_last_resume_of_the_image_counts, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_list_of_lvm_s_devices_is_switched_off_once, setup,
 						teardown),
 	};
 
