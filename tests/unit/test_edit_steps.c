@@ -410,6 +410,38 @@ static void an_id_that_two_partitions_have_is_not_written_either(void **state)
 	guest_free(&g);
 }
 
+/* SUSE writes it so; a label with udev's escapes could be any. */
+static void a_resume_by_the_path_of_a_gone_volume_is_dropped(void **state)
+{
+	static const char line[] = "root=/dev/disk/by-uuid/" UUID_ROOT
+				   " resume=/dev/disk/by-uuid/99999999-9999-4999-8999-999999999999"
+				   " quiet\n";
+	static const char label[] = "resume=/dev/disk/by-label/my\\x20swap quiet\n";
+	const struct step *const list[] = { &step_cmdline };
+	struct buf text = { 0 };
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/debian-bios/in", tree, sizeof tree);
+	spill(tree, "/etc/kernel/cmdline", line, strlen(line), "wb");
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(plan_read(&p, "/etc/kernel/cmdline", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_string_equal((char *)text.data, "root=/dev/disk/by-uuid/" UUID_ROOT " quiet\n");
+	buf_free(&text);
+	plan_free(&p);
+	spill(tree, "/etc/kernel/cmdline", label, strlen(label), "wb");
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(plan_read(&p, "/etc/kernel/cmdline", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_string_equal((char *)text.data, label);
+	buf_free(&text);
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void selinux_is_kept_or_made_permissive_on_request(void **state)
 {
 	const struct step *const list[] = { &step_selinux };
@@ -614,6 +646,7 @@ int main(void)
 		cmocka_unit_test(with_volumes_out_of_sight_no_uuid_is_called_gone),
 		cmocka_unit_test(a_uuid_that_two_volumes_have_is_not_written),
 		cmocka_unit_test(an_id_that_two_partitions_have_is_not_written_either),
+		cmocka_unit_test(a_resume_by_the_path_of_a_gone_volume_is_dropped),
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
