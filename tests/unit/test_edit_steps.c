@@ -110,7 +110,8 @@ static void open_guest(struct guest *g, const char *dir, bool facts)
 }
 
 static const struct step *const text_steps[] = { &step_crypttab, &step_fstab,   &step_cmdline,
-						 &step_network,  &step_debconf, &step_selinux };
+						 &step_network,  &step_console, &step_debconf,
+						 &step_selinux };
 
 static void plan_steps(const struct guest *g, const struct step *const *list, size_t n,
 		       struct plan *p)
@@ -173,14 +174,48 @@ static void spill(const char *dir, const char *path, const void *data, size_t le
 	assert_int_equal(fclose(f), 0);
 }
 
+static void put_link(const char *dir, const char *path, const char *text)
+{
+	char full[2048];
+
+	spill(dir, path, "", 0, "wb");
+	(void)snprintf(full, sizeof full, "%s%s", dir, path);
+	assert_int_equal(remove(full), 0);
+	assert_int_equal(symlink(text, full), 0);
+}
+
+/* The entry itself, out of the guest ${g}: a link stays a link. */
+static void put_renamed(const struct guest *g, const struct action *a, const char *dir)
+{
+	struct buf data = { 0 };
+	char text[256], old[2048];
+
+	if (!guest_readlink(g, a->from, text, sizeof text, NULL)) {
+		put_link(dir, a->path, text);
+	} else {
+		assert_int_equal(guest_read(g, a->from, MAX_TEXT_FILE, &data, NULL), 0);
+		spill(dir, a->path, data.data, data.len, "wb");
+		buf_free(&data);
+	}
+	(void)snprintf(old, sizeof old, "%s%s", dir, a->from);
+	(void)remove(old);
+}
+
 /* What exec.c would do, without its care. */
 static void act(const struct plan *p, const char *dir)
 {
 	for (size_t i = 0; i < p->n_actions; i++) {
 		const struct action *a = &p->actions[i];
 
-		assert_true(a->kind == A_WRITE || a->kind == A_APPEND);
-		spill(dir, a->path, a->data.data, a->data.len, a->kind == A_WRITE ? "wb" : "ab");
+		assert_true(a->kind == A_WRITE || a->kind == A_APPEND || a->kind == A_LINK ||
+			    a->kind == A_RENAME);
+		if (a->kind == A_LINK)
+			put_link(dir, a->path, a->from);
+		else if (a->kind == A_RENAME)
+			put_renamed(p->guest, a, dir);
+		else
+			spill(dir, a->path, a->data.data, a->data.len,
+			      a->kind == A_WRITE ? "wb" : "ab");
 	}
 }
 
@@ -191,7 +226,7 @@ static int count_file(const char *path, const struct stat *st, int type, struct 
 	(void)path;
 	(void)st;
 	(void)at;
-	n_files += type == FTW_F;
+	n_files += type == FTW_F || type == FTW_SL;
 	return 0;
 }
 
@@ -221,6 +256,22 @@ static void remove_tree(const char *dir)
 
 /* ---- golden ---------------------------------------------------------------------------------- */
 
+/* True when ${a} makes a link, and then it is the one that ${full} is. */
+static bool same_link(const struct plan *p, const struct action *a, const char *full)
+{
+	char moved[256], want[256] = "";
+	const char *text = a->from;
+
+	if (a->kind == A_RENAME && !guest_readlink(p->guest, a->from, moved, sizeof moved, NULL))
+		text = moved;
+	else if (a->kind != A_LINK)
+		return false;
+	if (readlink(full, want, sizeof want - 1) < 0)
+		fail_msg("%s becomes a link and must not", a->path);
+	assert_string_equal(text, want);
+	return true;
+}
+
 static void compare(const struct plan *p, const char *out)
 {
 	struct buf planned = { 0 }, want = { 0 };
@@ -234,6 +285,8 @@ static void compare(const struct plan *p, const char *out)
 			again |= !strcmp(p->actions[i].path, p->actions[j].path);
 		n += !again;
 		(void)snprintf(path, sizeof path, "%s%s", out, p->actions[i].path);
+		if (same_link(p, &p->actions[i], path))
+			continue;
 		if (!slurp(path, &want))
 			fail_msg("%s changes and must not", p->actions[i].path);
 		assert_int_equal(plan_read(p, p->actions[i].path, MAX_CONFIG_FILE, &planned, NULL),
@@ -296,6 +349,12 @@ static void a_rhel_6_guest_changes_as_written_down(void **state)
 {
 	(void)state;
 	run_case("rhel6-legacy");
+}
+
+static void a_centos_6_guest_of_xen_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("centos6-xen");
 }
 
 /* ---- what the findings say ------------------------------------------------------------------- */
@@ -459,6 +518,26 @@ static void selinux_is_kept_or_made_permissive_on_request(void **state)
 	plan_steps(&g, list, 1, &p);
 	assert_int_equal(p.n_actions, 1);
 	assert_non_null(strstr((char *)p.actions[0].data.data, "\nSELINUX=permissive\n"));
+	plan_free(&p);
+	guest_free(&g);
+}
+
+/* ---- cloud-init, consoles, tools ------------------------------------------------------------- */
+
+static void the_only_console_stays_and_is_said(void **state)
+{
+	struct guest g;
+	struct plan p;
+	struct buf text = { 0 };
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/centos6-xen/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "cmdline", LEVEL_WARN, "'console=hvc0' is the only console"));
+	assert_int_equal(plan_read(&p, "/boot/grub/grub.conf", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_non_null(strstr((char *)text.data, "console=hvc0\n"));
+	assert_non_null(strstr((char *)text.data, "console=tty0 crashkernel"));
+	buf_free(&text);
 	plan_free(&p);
 	guest_free(&g);
 }
@@ -640,6 +719,7 @@ int main(void)
 		cmocka_unit_test(a_debian_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_9_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_6_guest_changes_as_written_down),
+		cmocka_unit_test(a_centos_6_guest_of_xen_changes_as_written_down),
 		cmocka_unit_test(what_is_left_alone_is_said),
 		cmocka_unit_test(a_guess_is_said_and_never_used_to_format),
 		cmocka_unit_test(a_root_on_a_disk_that_stayed_behind_blocks),
@@ -648,6 +728,7 @@ int main(void)
 		cmocka_unit_test(an_id_that_two_partitions_have_is_not_written_either),
 		cmocka_unit_test(a_resume_by_the_path_of_a_gone_volume_is_dropped),
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
+		cmocka_unit_test(the_only_console_stays_and_is_said),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
 		cmocka_unit_test(a_fixed_module_list_is_not_appended_to),
