@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The planners that edit files of the guest.
 target_sources(bootfix_core PRIVATE
-  steps/cmdline.c steps/console.c steps/crypttab.c steps/debconf.c steps/fstab.c
+  steps/cloudinit.c steps/cmdline.c steps/console.c steps/crypttab.c steps/debconf.c steps/fstab.c
   steps/network.c steps/selinux.c steps/spec.c steps/virtio.c steps/virtio_keep.c)

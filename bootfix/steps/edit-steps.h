@@ -10,10 +10,11 @@
 extern const struct step step_virtio; /* drivers into the initramfs of every kernel */
 extern const struct step step_fstab;
 extern const struct step step_crypttab;
-extern const struct step step_cmdline; /* root=, resume= and kin, where loaders keep them */
-extern const struct step step_network; /* names of network cards by MAC */
-extern const struct step step_console; /* logins on Xen's consoles */
-extern const struct step step_debconf; /* where grub-pc installs itself */
+extern const struct step step_cmdline;   /* root=, resume= and kin, where loaders keep them */
+extern const struct step step_network;   /* names of network cards by MAC */
+extern const struct step step_cloudinit; /* no cloud is asked any more */
+extern const struct step step_console;   /* logins on Xen's consoles */
+extern const struct step step_debconf;   /* where grub-pc installs itself */
 extern const struct step step_selinux;
 
 #endif

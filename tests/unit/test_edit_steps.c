@@ -109,9 +109,9 @@ static void open_guest(struct guest *g, const char *dir, bool facts)
 		fail_msg("%s", e.text);
 }
 
-static const struct step *const text_steps[] = { &step_crypttab, &step_fstab,   &step_cmdline,
-						 &step_network,  &step_console, &step_debconf,
-						 &step_selinux };
+static const struct step *const text_steps[] = { &step_crypttab, &step_fstab,     &step_cmdline,
+						 &step_network,  &step_cloudinit, &step_console,
+						 &step_debconf,  &step_selinux };
 
 static void plan_steps(const struct guest *g, const struct step *const *list, size_t n,
 		       struct plan *p)
@@ -351,6 +351,12 @@ static void a_rhel_6_guest_changes_as_written_down(void **state)
 	run_case("rhel6-legacy");
 }
 
+static void an_ubuntu_cloud_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("ubuntu22-cloud");
+}
+
 static void a_centos_6_guest_of_xen_changes_as_written_down(void **state)
 {
 	(void)state;
@@ -523,6 +529,76 @@ static void selinux_is_kept_or_made_permissive_on_request(void **state)
 }
 
 /* ---- cloud-init, consoles, tools ------------------------------------------------------------- */
+
+/* Plans the one step ${s} on a copy of golden case ${name} with ${text} written to ${path}. */
+static void plan_changed(const struct step *s, const char *name, const char *path, const char *text,
+			 struct guest *g, struct plan *p, char *tree, size_t size)
+{
+	char in[1024];
+
+	(void)snprintf(in, sizeof in, TESTS_DIR "/golden/edit/%s/in", name);
+	copy_tree(in, tree, size);
+	spill(tree, path, text, strlen(text), "wb");
+	open_guest(g, tree, true);
+	plan_steps(g, &s, 1, p);
+}
+
+static void cloud_init_that_asks_nobody_is_left_alone(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *path, *text;
+		enum level level;
+		size_t n_actions;
+	} cases[] = {
+		{ "/etc/cloud/cloud.cfg.d/99-own.cfg",
+		  "network:\n  config: 'disabled' # by hand\ndatasource_list:\n - None\n", LEVEL_OK, 0 },
+		{ "/etc/cloud/cloud.cfg.d/99-own.cfg",
+		  "datasource_list: [None]\nnetwork: {config: disabled}\n", LEVEL_OK, 0 },
+		{ "/etc/cloud/cloud.cfg.d/99-own.cfg", "datasource_list: [None]\n", LEVEL_OK, 1 },
+		/* Read before 90_dpkg.cfg, which names clouds. */
+		{ "/etc/cloud/cloud.cfg.d/10-own.cfg",
+		  "datasource_list: [None]\nnetwork: {config: disabled}\n", LEVEL_OK, 1 },
+		{ "/etc/cloud/cloud.cfg.d/zzz.cfg",
+		  "datasource_list: [None]\nnetwork: {config: disabled}\n", LEVEL_OK, 0 },
+		{ "/etc/cloud/cloud-init.disabled", "", LEVEL_OK, 0 },
+		{ "/var/lib/cloud/seed/nocloud/meta-data", "instance-id: x\n", LEVEL_OK, 0 },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char tree[64];
+		struct guest g;
+		struct plan p;
+
+		plan_changed(&step_cloudinit, "ubuntu22-cloud", cases[i].path, cases[i].text, &g,
+			     &p, tree, sizeof tree);
+		assert_int_equal(p.n_actions, cases[i].n_actions);
+		if (!p.n_actions)
+			assert_true(found(&p, "cloudinit", cases[i].level, ""));
+		plan_free(&p);
+		guest_free(&g);
+		remove_tree(tree);
+	}
+}
+
+static void a_file_that_overrules_the_cloud_init_drop_in_is_said(void **state)
+{
+	static const char later[] = "datasource_list: [ Ec2 ]\n";
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_cloudinit, "ubuntu22-cloud", "/etc/cloud/cloud.cfg.d/zzz.cfg", later, &g,
+		     &p, tree, sizeof tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_true(found(&p, "cloudinit", LEVEL_WARN, "zzz.cfg is read later"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
 
 static void the_only_console_stays_and_is_said(void **state)
 {
@@ -719,6 +795,7 @@ int main(void)
 		cmocka_unit_test(a_debian_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_9_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_6_guest_changes_as_written_down),
+		cmocka_unit_test(an_ubuntu_cloud_guest_changes_as_written_down),
 		cmocka_unit_test(a_centos_6_guest_of_xen_changes_as_written_down),
 		cmocka_unit_test(what_is_left_alone_is_said),
 		cmocka_unit_test(a_guess_is_said_and_never_used_to_format),
@@ -728,6 +805,8 @@ int main(void)
 		cmocka_unit_test(an_id_that_two_partitions_have_is_not_written_either),
 		cmocka_unit_test(a_resume_by_the_path_of_a_gone_volume_is_dropped),
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
+		cmocka_unit_test(cloud_init_that_asks_nobody_is_left_alone),
+		cmocka_unit_test(a_file_that_overrules_the_cloud_init_drop_in_is_said),
 		cmocka_unit_test(the_only_console_stays_and_is_said),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
