@@ -11,7 +11,7 @@
 const struct step *const steps[] = {
 	&step_growpart, &step_gpt,     &step_growfs,  &step_virtio,  &step_crypttab,
 	&step_fstab,    &step_cmdline, &step_esp,     &step_network, &step_cloudinit,
-	&step_console,  &step_debconf, &step_selinux, NULL,
+	&step_console,  &step_tools,   &step_debconf, &step_selinux, NULL,
 };
 
 bool step_known(const char *name)

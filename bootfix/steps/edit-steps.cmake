@@ -2,4 +2,4 @@
 # The planners that edit files of the guest.
 target_sources(bootfix_core PRIVATE
   steps/cloudinit.c steps/cmdline.c steps/console.c steps/crypttab.c steps/debconf.c steps/fstab.c
-  steps/network.c steps/selinux.c steps/spec.c steps/virtio.c steps/virtio_keep.c)
+  steps/network.c steps/selinux.c steps/spec.c steps/tools.c steps/virtio.c steps/virtio_keep.c)

@@ -111,7 +111,7 @@ static void open_guest(struct guest *g, const char *dir, bool facts)
 
 static const struct step *const text_steps[] = { &step_crypttab, &step_fstab,     &step_cmdline,
 						 &step_network,  &step_cloudinit, &step_console,
-						 &step_debconf,  &step_selinux };
+						 &step_tools,    &step_debconf,   &step_selinux };
 
 static void plan_steps(const struct guest *g, const struct step *const *list, size_t n,
 		       struct plan *p)
@@ -357,10 +357,22 @@ static void an_ubuntu_cloud_guest_changes_as_written_down(void **state)
 	run_case("ubuntu22-cloud");
 }
 
+static void a_rhel_8_guest_of_vmware_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("rhel8-vmware");
+}
+
 static void a_centos_6_guest_of_xen_changes_as_written_down(void **state)
 {
 	(void)state;
 	run_case("centos6-xen");
+}
+
+static void a_sles_12_guest_of_hyper_v_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("sles12-hyperv");
 }
 
 /* ---- what the findings say ------------------------------------------------------------------- */
@@ -618,6 +630,70 @@ static void the_only_console_stays_and_is_said(void **state)
 	guest_free(&g);
 }
 
+static void a_login_that_was_saved_before_stays_and_is_said(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_console, "sles12-hyperv",
+		     "/etc/systemd/system/getty.target.wants.serial-getty@hvc0.service."
+		     "bootfix-saved",
+		     "", &g, &p, tree, sizeof tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "console", LEVEL_WARN, "from an earlier run"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void tools_that_no_mask_can_stop_are_named(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_tools, "centos6-xen", "/etc/init/vmware-tools.conf", "", &g, &p, tree,
+		     sizeof tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "tools", LEVEL_WARN, "'chkconfig xe-linux-distribution off'"));
+	assert_true(found(&p, "tools", LEVEL_WARN, "/etc/init/vmware-tools.conf away"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+
+	plan_changed(&step_tools, "rhel8-vmware", "/etc/systemd/system/vgauthd.service",
+		     "[Service]\nExecStart=/bin/own\n", &g, &p, tree, sizeof tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_string_equal(p.actions[0].path, "/etc/systemd/system/vmtoolsd.service");
+	assert_true(found(&p, "tools", LEVEL_WARN, "'systemctl disable vgauthd'"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void what_is_masked_already_is_not_worth_a_word(void **state)
+{
+	struct guest g;
+	struct plan p;
+	const struct step *const list[] = { &step_tools };
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/sles12-hyperv/in", true);
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(p.n_actions, 2);
+	assert_false(found(&p, "tools", LEVEL_WARN, ""));
+	plan_free(&p);
+	guest_free(&g);
+	open_guest(&g, TESTS_DIR "/golden/edit/debian-bios/in", true);
+	plan_steps(&g, list, 1, &p);
+	assert_true(found(&p, "tools", LEVEL_OK, "no tools of another hypervisor"));
+	plan_free(&p);
+	guest_free(&g);
+}
+
 /* ---- virtio ---------------------------------------------------------------------------------- */
 
 #define K "6.1.0-9-amd64"
@@ -796,7 +872,9 @@ int main(void)
 		cmocka_unit_test(a_rhel_9_guest_changes_as_written_down),
 		cmocka_unit_test(a_rhel_6_guest_changes_as_written_down),
 		cmocka_unit_test(an_ubuntu_cloud_guest_changes_as_written_down),
+		cmocka_unit_test(a_rhel_8_guest_of_vmware_changes_as_written_down),
 		cmocka_unit_test(a_centos_6_guest_of_xen_changes_as_written_down),
+		cmocka_unit_test(a_sles_12_guest_of_hyper_v_changes_as_written_down),
 		cmocka_unit_test(what_is_left_alone_is_said),
 		cmocka_unit_test(a_guess_is_said_and_never_used_to_format),
 		cmocka_unit_test(a_root_on_a_disk_that_stayed_behind_blocks),
@@ -808,6 +886,9 @@ int main(void)
 		cmocka_unit_test(cloud_init_that_asks_nobody_is_left_alone),
 		cmocka_unit_test(a_file_that_overrules_the_cloud_init_drop_in_is_said),
 		cmocka_unit_test(the_only_console_stays_and_is_said),
+		cmocka_unit_test(a_login_that_was_saved_before_stays_and_is_said),
+		cmocka_unit_test(tools_that_no_mask_can_stop_are_named),
+		cmocka_unit_test(what_is_masked_already_is_not_worth_a_word),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
 		cmocka_unit_test(a_fixed_module_list_is_not_appended_to),
