@@ -9,9 +9,10 @@
 /* Tables before file systems, both before files: an action may rely on all before it, and undo
  * walks the other way. */
 const struct step *const steps[] = {
-	&step_growpart, &step_gpt,     &step_growfs,  &step_leftovers, &step_virtio,
-	&step_crypttab, &step_fstab,   &step_cmdline, &step_esp,       &step_network,
-	&step_debconf,  &step_selinux, NULL,
+	&step_growpart, &step_gpt,      &step_growfs,    &step_leftovers,
+	&step_virtio,   &step_crypttab, &step_fstab,     &step_cmdline,
+	&step_esp,      &step_network,  &step_cloudinit, &step_console,
+	&step_tools,    &step_debconf,  &step_selinux,   NULL,
 };
 
 bool step_known(const char *name)

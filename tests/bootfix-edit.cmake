@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Tests of bootfix/edit and of the steps that use it.
-foreach(name fstab crypttab shellvar grubcfg debconf lvmconf modules)
+foreach(name fstab crypttab shellvar grubcfg debconf lvmconf modules cloudcfg console)
   unit(${name} bootfix_edit)
 endforeach()
 unit(cpio bootfix_edit PkgConfig::ZSTD PkgConfig::LZMA PkgConfig::ZLIB PkgConfig::LZ4)

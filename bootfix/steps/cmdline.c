@@ -5,6 +5,7 @@
  */
 #include "edit/cmdline.h"
 #include "base/cleanup.h"
+#include "edit/console.h"
 #include "edit/grubcfg.h"
 #include "edit/shellvar.h"
 #include "plan.h"
@@ -25,7 +26,7 @@ struct look {
 	const char *path;
 	const char *text;
 	struct edits ed;
-	unsigned n_root, n_resume, n_gone;
+	unsigned n_root, n_resume, n_gone, n_console;
 };
 
 static bool copy_span(const char *text, struct span s, char *ret, size_t size)
@@ -53,12 +54,6 @@ static bool kernel_has_initrd(const struct guest *g, const char *text, struct sp
 			return true;
 	}
 	return false;
-}
-
-static int drop(struct look *k, const struct cmdline_token *t, struct err *e)
-{
-	k->n_gone++;
-	return cmdline_drop(&k->ed, t, e);
 }
 
 static int on_root(struct look *k, const struct cmdline_token *t, bool initrd, struct err *e)
@@ -99,8 +94,10 @@ static int on_resume(struct look *k, const struct cmdline_token *t, struct err *
 	if (!copy_span(k->text, t->value, spec, sizeof spec))
 		return 0;
 	a = spec_answer(k->g, spec, false);
-	if (a.fate == SPEC_GONE)
-		return drop(k, t, e);
+	if (a.fate == SPEC_GONE) {
+		k->n_gone++;
+		return cmdline_drop(&k->ed, t, e);
+	}
 	if (a.fate != SPEC_CHANGE)
 		return 0;
 	k->n_resume++;
@@ -129,6 +126,39 @@ static bool names_root(struct piece key)
 	return false;
 }
 
+static bool is_xen_console(const struct look *k, const struct cmdline_token *t)
+{
+	return piece_is((struct piece){ k->text + t->key.off, t->key.len }, "console") &&
+	       console_is_xen((struct piece){ k->text + t->value.off, t->value.len });
+}
+
+static bool has_other_console(const struct look *k, struct span line)
+{
+	struct cmdline_token t;
+
+	while (cmdline_next(k->text, &line, &t))
+		if (piece_is((struct piece){ k->text + t.key.off, t.key.len }, "console") &&
+		    !is_xen_console(k, &t))
+			return true;
+	return false;
+}
+
+/* The last console= is where the guest's init speaks. The only one stays: what it was meant for is
+ * not known, and the kernel's own choice may be no better. */
+static int on_console(struct look *k, const struct cmdline_token *t, struct span line,
+		      struct err *e)
+{
+	if (!has_other_console(k, line)) {
+		plan_finding(k->p, NAME, LEVEL_WARN, k->path,
+			     "'%.*s' is the only console, and the target does not have it: add "
+			     "console=tty0 in the guest",
+			     (int)t->all.len, k->text + t->all.off);
+		return 0;
+	}
+	k->n_console++;
+	return cmdline_drop(&k->ed, t, e);
+}
+
 static int edit_line(struct look *k, struct span line, bool initrd, struct err *e)
 {
 	struct span rest = line;
@@ -145,7 +175,9 @@ static int edit_line(struct look *k, struct span line, bool initrd, struct err *
 		else if (piece_is(key, "resume"))
 			r = on_resume(k, &t, e);
 		else if (piece_is(key, "resume_offset") && resume_is_gone(k, line))
-			r = drop(k, &t, e);
+			r = cmdline_drop(&k->ed, &t, e);
+		else if (is_xen_console(k, &t))
+			r = on_console(k, &t, line, e);
 	}
 	return r;
 }
@@ -335,8 +367,9 @@ static int one_file(const struct guest *g, struct plan *p, const char *path, edi
 	if (!out.len)
 		return 0;
 	(void)snprintf(why, sizeof why,
-		       "device names replaced: %u, resume settings changed: %u, dropped: %u",
-		       k.n_root, k.n_resume, k.n_gone);
+		       "device names replaced: %u, resume settings changed: %u, dropped: %u, "
+		       "consoles dropped: %u",
+		       k.n_root, k.n_resume, k.n_gone, k.n_console);
 	return plan_write(p, NAME, path, &out, 0644, why, e);
 }
 

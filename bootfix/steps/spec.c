@@ -23,24 +23,44 @@ static bool may_hide_volumes(const struct guest *g)
 	return false;
 }
 
-/* Only these two tags can be looked up without doubt; quotes are allowed around the value. */
+/* Only these can be looked up without doubt. */
+static const struct tag {
+	const char *begin;
+	bool uuid;
+} tags[] = {
+	{ "UUID=", true },
+	{ "LABEL=", false },
+	{ "/dev/disk/by-uuid/", true },
+	{ "/dev/disk/by-label/", false },
+};
+
+static const struct tag *tag_of(const char *spec)
+{
+	for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++)
+		if (begins(spec, tags[i].begin))
+			return &tags[i];
+	return NULL;
+}
+
+/* Quotes are allowed around the value; udev's escapes in a path are not undone. */
 static bool is_nowhere(const struct guest *g, const char *spec)
 {
-	bool uuid = begins(spec, "UUID=");
+	const struct tag *tag = tag_of(spec);
 	char want[256];
 	size_t n;
 
-	if (!uuid && !begins(spec, "LABEL="))
+	if (!tag)
 		return false;
-	spec += uuid ? 5 : 6;
+	spec += strlen(tag->begin);
 	spec += *spec == '"';
 	n = strcspn(spec, "\"");
-	if (!n || n >= sizeof want)
+	if (!n || n >= sizeof want || memchr(spec, '\\', n))
 		return false;
 	memcpy(want, spec, n);
 	want[n] = 0;
 	for (size_t i = 0; i < g->n_vols; i++)
-		if (uuid ? !strcasecmp(g->vols[i].uuid, want) : !strcmp(g->vols[i].label, want))
+		if (tag->uuid ? !strcasecmp(g->vols[i].uuid, want)
+			      : !strcmp(g->vols[i].label, want))
 			return false;
 	return g->n_vols && !may_hide_volumes(g);
 }

@@ -109,9 +109,10 @@ static void open_guest(struct guest *g, const char *dir, bool facts)
 		fail_msg("%s", e.text);
 }
 
-static const struct step *const text_steps[] = { &step_leftovers, &step_crypttab, &step_fstab,
-						 &step_cmdline,   &step_network,  &step_debconf,
-						 &step_selinux };
+static const struct step *const text_steps[] = {
+	&step_leftovers, &step_crypttab, &step_fstab, &step_cmdline, &step_network,
+	&step_cloudinit, &step_console,  &step_tools, &step_debconf, &step_selinux,
+};
 
 static void plan_steps(const struct guest *g, const struct step *const *list, size_t n,
 		       struct plan *p)
@@ -174,13 +175,31 @@ static void spill(const char *dir, const char *path, const void *data, size_t le
 	assert_int_equal(fclose(f), 0);
 }
 
-static void rename_in(const char *dir, const char *from, const char *path)
+static void put_link(const char *dir, const char *path, const char *text)
 {
-	char old[2048], new[2048];
+	char full[2048];
 
-	(void)snprintf(old, sizeof old, "%s%s", dir, from);
-	(void)snprintf(new, sizeof new, "%s%s", dir, path);
-	assert_int_equal(rename(old, new), 0);
+	spill(dir, path, "", 0, "wb");
+	(void)snprintf(full, sizeof full, "%s%s", dir, path);
+	assert_int_equal(remove(full), 0);
+	assert_int_equal(symlink(text, full), 0);
+}
+
+/* The entry itself, out of the guest ${g}: a link stays a link. */
+static void put_renamed(const struct guest *g, const struct action *a, const char *dir)
+{
+	struct buf data = { 0 };
+	char text[256], old[2048];
+
+	if (!guest_readlink(g, a->from, text, sizeof text, NULL)) {
+		put_link(dir, a->path, text);
+	} else {
+		assert_int_equal(guest_read(g, a->from, MAX_TEXT_FILE, &data, NULL), 0);
+		spill(dir, a->path, data.data, data.len, "wb");
+		buf_free(&data);
+	}
+	(void)snprintf(old, sizeof old, "%s%s", dir, a->from);
+	(void)remove(old);
 }
 
 /* What exec.c would do, without its care. */
@@ -189,12 +208,15 @@ static void act(const struct plan *p, const char *dir)
 	for (size_t i = 0; i < p->n_actions; i++) {
 		const struct action *a = &p->actions[i];
 
-		if (a->kind == A_RENAME) {
-			rename_in(dir, a->from, a->path);
-			continue;
-		}
-		assert_true(a->kind == A_WRITE || a->kind == A_APPEND);
-		spill(dir, a->path, a->data.data, a->data.len, a->kind == A_WRITE ? "wb" : "ab");
+		assert_true(a->kind == A_WRITE || a->kind == A_APPEND || a->kind == A_LINK ||
+			    a->kind == A_RENAME);
+		if (a->kind == A_LINK)
+			put_link(dir, a->path, a->from);
+		else if (a->kind == A_RENAME)
+			put_renamed(p->guest, a, dir);
+		else
+			spill(dir, a->path, a->data.data, a->data.len,
+			      a->kind == A_WRITE ? "wb" : "ab");
 	}
 }
 
@@ -205,7 +227,7 @@ static int count_file(const char *path, const struct stat *st, int type, struct 
 	(void)path;
 	(void)st;
 	(void)at;
-	n_files += type == FTW_F;
+	n_files += type == FTW_F || type == FTW_SL;
 	return 0;
 }
 
@@ -235,6 +257,22 @@ static void remove_tree(const char *dir)
 
 /* ---- golden ---------------------------------------------------------------------------------- */
 
+/* True when ${a} makes a link, and then it is the one that ${full} is. */
+static bool same_link(const struct plan *p, const struct action *a, const char *full)
+{
+	char moved[256], want[256] = "";
+	const char *text = a->from;
+
+	if (a->kind == A_RENAME && !guest_readlink(p->guest, a->from, moved, sizeof moved, NULL))
+		text = moved;
+	else if (a->kind != A_LINK)
+		return false;
+	if (readlink(full, want, sizeof want - 1) < 0)
+		fail_msg("%s becomes a link and must not", a->path);
+	assert_string_equal(text, want);
+	return true;
+}
+
 static void compare(const struct plan *p, const char *out)
 {
 	struct buf planned = { 0 }, want = { 0 };
@@ -248,6 +286,8 @@ static void compare(const struct plan *p, const char *out)
 			again |= !strcmp(p->actions[i].path, p->actions[j].path);
 		n += !again;
 		(void)snprintf(path, sizeof path, "%s%s", out, p->actions[i].path);
+		if (same_link(p, &p->actions[i], path))
+			continue;
 		if (!slurp(path, &want))
 			fail_msg("%s changes and must not", p->actions[i].path);
 		assert_int_equal(plan_read(p, p->actions[i].path, MAX_CONFIG_FILE, &planned, NULL),
@@ -371,6 +411,30 @@ static void an_amazon_linux_2_guest_keeps_what_is_stable(void **state)
 {
 	(void)state;
 	run_case("amzn2-uuid");
+}
+
+static void an_ubuntu_cloud_guest_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("ubuntu22-cloud");
+}
+
+static void a_rhel_8_guest_of_vmware_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("rhel8-vmware");
+}
+
+static void a_centos_6_guest_of_xen_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("centos6-xen");
+}
+
+static void a_sles_12_guest_of_hyper_v_changes_as_written_down(void **state)
+{
+	(void)state;
+	run_case("sles12-hyperv");
 }
 
 /* ---- what the findings say ------------------------------------------------------------------- */
@@ -587,6 +651,38 @@ static void an_id_that_two_partitions_have_is_not_written_either(void **state)
 	guest_free(&g);
 }
 
+/* SUSE writes it so; a label with udev's escapes could be any. */
+static void a_resume_by_the_path_of_a_gone_volume_is_dropped(void **state)
+{
+	static const char line[] = "root=/dev/disk/by-uuid/" UUID_ROOT
+				   " resume=/dev/disk/by-uuid/99999999-9999-4999-8999-999999999999"
+				   " quiet\n";
+	static const char label[] = "resume=/dev/disk/by-label/my\\x20swap quiet\n";
+	const struct step *const list[] = { &step_cmdline };
+	struct buf text = { 0 };
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	copy_tree(TESTS_DIR "/golden/edit/debian-bios/in", tree, sizeof tree);
+	spill(tree, "/etc/kernel/cmdline", line, strlen(line), "wb");
+	open_guest(&g, tree, true);
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(plan_read(&p, "/etc/kernel/cmdline", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_string_equal((char *)text.data, "root=/dev/disk/by-uuid/" UUID_ROOT " quiet\n");
+	buf_free(&text);
+	plan_free(&p);
+	spill(tree, "/etc/kernel/cmdline", label, strlen(label), "wb");
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(plan_read(&p, "/etc/kernel/cmdline", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_string_equal((char *)text.data, label);
+	buf_free(&text);
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void selinux_is_kept_or_made_permissive_on_request(void **state)
 {
 	const struct step *const list[] = { &step_selinux };
@@ -604,6 +700,160 @@ static void selinux_is_kept_or_made_permissive_on_request(void **state)
 	plan_steps(&g, list, 1, &p);
 	assert_int_equal(p.n_actions, 1);
 	assert_non_null(strstr((char *)p.actions[0].data.data, "\nSELINUX=permissive\n"));
+	plan_free(&p);
+	guest_free(&g);
+}
+
+/* ---- cloud-init, consoles, tools ------------------------------------------------------------- */
+
+/* Plans the one step ${s} on a copy of golden case ${name} with ${text} written to ${path}. */
+static void plan_changed(const struct step *s, const char *name, const char *path, const char *text,
+			 struct guest *g, struct plan *p, char *tree, size_t size)
+{
+	char in[1024];
+
+	(void)snprintf(in, sizeof in, TESTS_DIR "/golden/edit/%s/in", name);
+	copy_tree(in, tree, size);
+	spill(tree, path, text, strlen(text), "wb");
+	open_guest(g, tree, true);
+	plan_steps(g, &s, 1, p);
+}
+
+static void cloud_init_that_asks_nobody_is_left_alone(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *path, *text;
+		enum level level;
+		size_t n_actions;
+	} cases[] = {
+		{ "/etc/cloud/cloud.cfg.d/99-own.cfg",
+		  "network:\n  config: 'disabled' # by hand\ndatasource_list:\n - None\n", LEVEL_OK, 0 },
+		{ "/etc/cloud/cloud.cfg.d/99-own.cfg",
+		  "datasource_list: [None]\nnetwork: {config: disabled}\n", LEVEL_OK, 0 },
+		{ "/etc/cloud/cloud.cfg.d/99-own.cfg", "datasource_list: [None]\n", LEVEL_OK, 1 },
+		/* Read before 90_dpkg.cfg, which names clouds. */
+		{ "/etc/cloud/cloud.cfg.d/10-own.cfg",
+		  "datasource_list: [None]\nnetwork: {config: disabled}\n", LEVEL_OK, 1 },
+		{ "/etc/cloud/cloud.cfg.d/zzz.cfg",
+		  "datasource_list: [None]\nnetwork: {config: disabled}\n", LEVEL_OK, 0 },
+		{ "/etc/cloud/cloud-init.disabled", "", LEVEL_OK, 0 },
+		{ "/var/lib/cloud/seed/nocloud/meta-data", "instance-id: x\n", LEVEL_OK, 0 },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char tree[64];
+		struct guest g;
+		struct plan p;
+
+		plan_changed(&step_cloudinit, "ubuntu22-cloud", cases[i].path, cases[i].text, &g,
+			     &p, tree, sizeof tree);
+		assert_int_equal(p.n_actions, cases[i].n_actions);
+		if (!p.n_actions)
+			assert_true(found(&p, "cloudinit", cases[i].level, ""));
+		plan_free(&p);
+		guest_free(&g);
+		remove_tree(tree);
+	}
+}
+
+static void a_file_that_overrules_the_cloud_init_drop_in_is_said(void **state)
+{
+	static const char later[] = "datasource_list: [ Ec2 ]\n";
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_cloudinit, "ubuntu22-cloud", "/etc/cloud/cloud.cfg.d/zzz.cfg", later, &g,
+		     &p, tree, sizeof tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_true(found(&p, "cloudinit", LEVEL_WARN, "zzz.cfg is read later"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void the_only_console_stays_and_is_said(void **state)
+{
+	struct guest g;
+	struct plan p;
+	struct buf text = { 0 };
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/centos6-xen/in", true);
+	plan_texts(&g, &p);
+	assert_true(found(&p, "cmdline", LEVEL_WARN, "'console=hvc0' is the only console"));
+	assert_int_equal(plan_read(&p, "/boot/grub/grub.conf", MAX_TEXT_FILE, &text, NULL), 0);
+	assert_non_null(strstr((char *)text.data, "console=hvc0\n"));
+	assert_non_null(strstr((char *)text.data, "console=tty0 crashkernel"));
+	buf_free(&text);
+	plan_free(&p);
+	guest_free(&g);
+}
+
+static void a_login_that_was_saved_before_stays_and_is_said(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_console, "sles12-hyperv",
+		     "/etc/systemd/system/getty.target.wants.serial-getty@hvc0.service."
+		     "bootfix-saved",
+		     "", &g, &p, tree, sizeof tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "console", LEVEL_WARN, "from an earlier run"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void tools_that_no_mask_can_stop_are_named(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_tools, "centos6-xen", "/etc/init/vmware-tools.conf", "", &g, &p, tree,
+		     sizeof tree);
+	assert_int_equal(p.n_actions, 0);
+	assert_true(found(&p, "tools", LEVEL_WARN, "'chkconfig xe-linux-distribution off'"));
+	assert_true(found(&p, "tools", LEVEL_WARN, "/etc/init/vmware-tools.conf away"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+
+	plan_changed(&step_tools, "rhel8-vmware", "/etc/systemd/system/vgauthd.service",
+		     "[Service]\nExecStart=/bin/own\n", &g, &p, tree, sizeof tree);
+	assert_int_equal(p.n_actions, 1);
+	assert_string_equal(p.actions[0].path, "/etc/systemd/system/vmtoolsd.service");
+	assert_true(found(&p, "tools", LEVEL_WARN, "'systemctl disable vgauthd'"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
+static void what_is_masked_already_is_not_worth_a_word(void **state)
+{
+	struct guest g;
+	struct plan p;
+	const struct step *const list[] = { &step_tools };
+
+	(void)state;
+	open_guest(&g, TESTS_DIR "/golden/edit/sles12-hyperv/in", true);
+	plan_steps(&g, list, 1, &p);
+	assert_int_equal(p.n_actions, 2);
+	assert_false(found(&p, "tools", LEVEL_WARN, ""));
+	plan_free(&p);
+	guest_free(&g);
+	open_guest(&g, TESTS_DIR "/golden/edit/debian-bios/in", true);
+	plan_steps(&g, list, 1, &p);
+	assert_true(found(&p, "tools", LEVEL_OK, "no tools of another hypervisor"));
 	plan_free(&p);
 	guest_free(&g);
 }
@@ -875,6 +1125,10 @@ int main(void)
 		cmocka_unit_test(an_arch_guest_changes_as_written_down),
 		cmocka_unit_test(an_ubuntu_18_04_guest_keeps_what_is_stable),
 		cmocka_unit_test(an_amazon_linux_2_guest_keeps_what_is_stable),
+		cmocka_unit_test(an_ubuntu_cloud_guest_changes_as_written_down),
+		cmocka_unit_test(a_rhel_8_guest_of_vmware_changes_as_written_down),
+		cmocka_unit_test(a_centos_6_guest_of_xen_changes_as_written_down),
+		cmocka_unit_test(a_sles_12_guest_of_hyper_v_changes_as_written_down),
 		cmocka_unit_test(what_is_left_alone_is_said),
 		cmocka_unit_test(leftovers_that_need_a_person_are_said),
 		cmocka_unit_test(a_list_saved_before_is_not_overwritten),
@@ -885,7 +1139,14 @@ int main(void)
 		cmocka_unit_test(with_volumes_out_of_sight_no_uuid_is_called_gone),
 		cmocka_unit_test(a_uuid_that_two_volumes_have_is_not_written),
 		cmocka_unit_test(an_id_that_two_partitions_have_is_not_written_either),
+		cmocka_unit_test(a_resume_by_the_path_of_a_gone_volume_is_dropped),
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
+		cmocka_unit_test(cloud_init_that_asks_nobody_is_left_alone),
+		cmocka_unit_test(a_file_that_overrules_the_cloud_init_drop_in_is_said),
+		cmocka_unit_test(the_only_console_stays_and_is_said),
+		cmocka_unit_test(a_login_that_was_saved_before_stays_and_is_said),
+		cmocka_unit_test(tools_that_no_mask_can_stop_are_named),
+		cmocka_unit_test(what_is_masked_already_is_not_worth_a_word),
 		cmocka_unit_test(a_short_image_gets_a_supplement_and_a_drop_in_once),
 		cmocka_unit_test(a_complete_image_gets_no_modules_and_no_drop_in),
 		cmocka_unit_test(a_list_of_devices_in_the_image_is_switched_off_once),
