@@ -114,7 +114,7 @@ bool lvmconf_next(const char *text, size_t len, size_t *at, struct lvmconf_filte
 static char closing(char c)
 {
 	static const char pairs[] = "()[]{}<>";
-	const char *p = strchr(pairs, c);
+	const char *p = c ? strchr(pairs, c) : NULL;
 
 	return p && (p - pairs) % 2 == 0 ? p[1] : c;
 }

@@ -70,6 +70,20 @@ static void a_pattern_has_the_delimiters_it_begins_with(void **state)
 	assert_false(lvmconf_pattern_next(text, &list, &pattern));
 }
 
+/* NUL is no delimiter that pairs with the byte behind the table of pairs. */
+static void a_pattern_between_nul_bytes_pairs_them(void **state)
+{
+	static const char text[] = "filter=[\"a\0x\0\"]";
+	struct lvmconf_pattern pattern;
+	struct lvmconf_filter f;
+	size_t at = 0;
+
+	(void)state;
+	assert_true(lvmconf_next(text, sizeof text - 1, &at, &f));
+	assert_true(lvmconf_pattern_next(text, &f.list, &pattern));
+	assert_piece(pattern.regex, "x");
+}
+
 /* Whatever the bytes are: inside the text, and it comes to an end. */
 static void noise_stays_inside_its_bounds(void **state)
 {
@@ -100,6 +114,7 @@ int main(void)
 		cmocka_unit_test(filters_are_found_over_lines_and_comments),
 		cmocka_unit_test(a_list_that_is_none_is_passed_over),
 		cmocka_unit_test(a_pattern_has_the_delimiters_it_begins_with),
+		cmocka_unit_test(a_pattern_between_nul_bytes_pairs_them),
 		cmocka_unit_test(noise_stays_inside_its_bounds),
 	};
 
