@@ -16,8 +16,8 @@ void congestion_init(struct congestion *c, bool bbr)
 
 void congestion_refused(struct congestion *c)
 {
-	c->fixed = true;
-	c->cubic = false;
+	c->cubic = !c->cubic;
+	c->until_ms = UINT64_MAX;
 }
 
 static bool short_queue(const struct tcp_path *p)
@@ -60,7 +60,7 @@ static enum congestion_wish end_cubic(struct congestion *c, uint64_t rate, uint6
 enum congestion_wish congestion_look(struct congestion *c, const struct tcp_path *p,
 				     uint64_t now_ms)
 {
-	enum congestion_wish wish = CONGESTION_KEEP;
+	enum congestion_wish wish;
 	uint64_t ms = now_ms - c->from_ms;
 
 	if (c->fixed)

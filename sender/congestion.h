@@ -25,7 +25,7 @@
 
 struct congestion {
 	bool cubic;
-	bool fixed;             /* not BBR at first, or the system allows no other */
+	bool fixed;             /* not BBR at first: what the system chose stays */
 	struct tcp_path before; /* at the last look */
 	uint64_t look_ms;
 	/* Of the interval since from_ms. */
@@ -44,7 +44,7 @@ enum congestion_wish {
 /* A new connection; ${bbr}: what it begins with. */
 void congestion_init(struct congestion *c, bool bbr);
 /* A few times a second. The caller does what is wished, and says with congestion_refused() when the
- * system did not allow it. */
+ * system did not allow it: then what was stays. */
 enum congestion_wish congestion_look(struct congestion *c, const struct tcp_path *p,
 				     uint64_t now_ms);
 void congestion_refused(struct congestion *c);

@@ -4,9 +4,9 @@
  *
  * Shape   one iterator over four languages, by their keywords: grub.cfg (linux, linux16,
  *         linuxefi, set kernelopts), grub.conf and menu.lst (kernel, module), extlinux.conf
- * (append), boot loader specification entries and systemd-boot (options). Everything else in the
- * file is none of our business and stays byte for byte. Owner   spans are places in the caller's
- * text.
+ *         (append), boot loader specification entries and systemd-boot (options). Everything else
+ *         in the file is none of our business and stays byte for byte.
+ * Owner   spans are places in the caller's text.
  */
 #ifndef EDIT_GRUBCFG_H
 #define EDIT_GRUBCFG_H

@@ -206,6 +206,16 @@ static int edit_loader(struct look *k, size_t len, struct err *e)
 	return r;
 }
 
+/* A command line in the value of a variable, or all of the line that sets it. */
+static int edit_value(struct look *k, const struct shellvar *v, struct span line, struct err *e)
+{
+	if (v->plain)
+		return edit_line(k, line, true, e);
+	plan_finding(k->p, NAME, LEVEL_WARN, k->path,
+		     "line %u is put together by the shell: left alone", v->number);
+	return 0;
+}
+
 /* /etc/default/grub and its folder: the next update-grub must not bring the old names back. */
 static int edit_default(struct look *k, size_t len, struct err *e)
 {
@@ -218,12 +228,7 @@ static int edit_default(struct look *k, size_t len, struct err *e)
 		struct piece value = { k->text + v.value.off, v.value.len };
 
 		if (piece_begins(key, "GRUB_CMDLINE_")) {
-			if (v.plain)
-				r = edit_line(k, v.value, true, e);
-			else
-				plan_finding(k->p, NAME, LEVEL_WARN, k->path,
-					     "line %u is put together by the shell: left alone",
-					     v.number);
+			r = edit_value(k, &v, v.value, e);
 		} else if (piece_is(key, "GRUB_DISABLE_LINUX_UUID") && v.plain &&
 			   piece_is(value, "true")) {
 			k->n_root++;
@@ -244,13 +249,8 @@ static int edit_update_extlinux(struct look *k, size_t len, struct err *e)
 		struct piece key = { k->text + v.key.off, v.key.len };
 		bool root = piece_is(key, "root");
 
-		if (!root && !piece_is(key, "default_kernel_opts"))
-			continue;
-		if (!v.plain)
-			plan_finding(k->p, NAME, LEVEL_WARN, k->path,
-				     "line %u is put together by the shell: left alone", v.number);
-		else
-			r = edit_line(k, root ? l.line : v.value, true, e);
+		if (root || piece_is(key, "default_kernel_opts"))
+			r = edit_value(k, &v, root ? l.line : v.value, e);
 	}
 	return r;
 }
@@ -266,8 +266,8 @@ static int edit_sysconfig(struct look *k, size_t len, struct err *e)
 		struct piece key = { k->text + v.key.off, v.key.len };
 		size_t n = strlen("_APPEND");
 
-		if (v.plain && key.len > n && !memcmp(key.s + key.len - n, "_APPEND", n))
-			r = edit_line(k, v.value, true, e);
+		if (key.len > n && !memcmp(key.s + key.len - n, "_APPEND", n))
+			r = edit_value(k, &v, v.value, e);
 	}
 	return r;
 }

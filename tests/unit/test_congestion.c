@@ -166,6 +166,8 @@ static void what_was_not_bbr_or_is_refused_stays(void **state)
 	congestion_refused(&r.c);
 	go(&r, &clean, 600);
 	assert_int_equal(r.to_cubic, 1);
+	assert_false(r.c.cubic);
+	assert_false(r.c.fixed); /* it is BBR as before, which keeps a line full by itself */
 }
 
 int main(void)

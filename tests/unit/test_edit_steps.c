@@ -776,6 +776,21 @@ static void a_file_that_overrules_the_cloud_init_drop_in_is_said(void **state)
 	remove_tree(tree);
 }
 
+static void what_a_shell_puts_together_stays_and_is_said(void **state)
+{
+	char tree[64];
+	struct guest g;
+	struct plan p;
+
+	(void)state;
+	plan_changed(&step_cmdline, "sles11-legacy", "/etc/sysconfig/bootloader",
+		     "DEFAULT_APPEND=\"$(more) resume=/dev/sda1\"\n", &g, &p, tree, sizeof tree);
+	assert_true(found(&p, "cmdline", LEVEL_WARN, "line 1 is put together by the shell"));
+	plan_free(&p);
+	guest_free(&g);
+	remove_tree(tree);
+}
+
 static void the_only_console_stays_and_is_said(void **state)
 {
 	struct guest g;
@@ -1143,6 +1158,7 @@ int main(void)
 		cmocka_unit_test(selinux_is_kept_or_made_permissive_on_request),
 		cmocka_unit_test(cloud_init_that_asks_nobody_is_left_alone),
 		cmocka_unit_test(a_file_that_overrules_the_cloud_init_drop_in_is_said),
+		cmocka_unit_test(what_a_shell_puts_together_stays_and_is_said),
 		cmocka_unit_test(the_only_console_stays_and_is_said),
 		cmocka_unit_test(a_login_that_was_saved_before_stays_and_is_said),
 		cmocka_unit_test(tools_that_no_mask_can_stop_are_named),
